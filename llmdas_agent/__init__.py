@@ -1,0 +1,1 @@
+"""llmdas-agent: hard anomalies, written as programs, make tabular anomaly detectors better."""
