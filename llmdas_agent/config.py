@@ -61,4 +61,6 @@ def data_dir() -> Path:
     The folder need not exist yet.
     """
     chosen = os.environ.get("LLMDAS_HOME")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("llmdas-agent", appauthor=False)
+    return (
+        Path(chosen).expanduser() if chosen else platformdirs.user_data_path("llmdas-agent", appauthor=False)
+    )

@@ -114,7 +114,9 @@ class ProgramError(InputError):
         As in `LlmdasError`.
     """
 
-    def __init__(self, what: str, *, code: str, line: int | None = None, where: str = "", hint: str = "") -> None:
+    def __init__(
+        self, what: str, *, code: str, line: int | None = None, where: str = "", hint: str = ""
+    ) -> None:
         super().__init__(what, where=where or (f"program line {line}" if line else "program"), hint=hint)
         self.code = code
         self.line = line

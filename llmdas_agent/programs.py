@@ -13,7 +13,7 @@ ENTRY_POINT = "generate_hard_anomalies"
 
 @dataclass(frozen=True, slots=True)
 class SynthesisProgram:
-    """Source text that defines `ENTRY_POINT`.
+    r"""Source text that defines `ENTRY_POINT`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What was found out about a program or a detector: plain data that both halves can read and write as JSON."""
+"""What was found out about a program or a detector: plain data that both halves read and write as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["BlindSpotProfile", "FamilyScore", "VerificationReport", "Verdict"]
+__all__ = ["BlindSpotProfile", "FamilyScore", "Verdict", "VerificationReport"]
 
 
 class _PlainData(BaseModel):
