@@ -1,0 +1,16 @@
+"""Whether a program makes hard anomalies for a detector, decided on toy data whose true density is known."""
+
+from .bench import FittedToy, ToyBench
+from .families import FAMILIES, Family
+from .probe import probe
+from .scenarios import SCENARIOS, Scenario
+
+__all__ = [
+    "FAMILIES",
+    "SCENARIOS",
+    "Family",
+    "FittedToy",
+    "Scenario",
+    "ToyBench",
+    "probe",
+]
