@@ -1,0 +1,194 @@
+"""The proposer that needs no language model: strategies as program text, chosen by the profile, revised by the report.
+
+Each file in ``strategies/`` defines one function that makes candidate rows. A program is the text of one
+or more of them under a frame (``strategies/frame.py``) that drops candidates too near to normal rows and
+prefers those that the detector scores like normal ones. ``STRENGTH`` says how far is far enough, in
+multiples of the normal rows' own spacing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from ..programs import Proposal, SynthesisProgram
+from .proposers import Attempt, Brief
+
+__all__ = ["STRATEGIES", "EmbeddedProposer", "Strategy", "compose"]
+
+HIDDEN_SHARE = 0.6
+FIRST_STRENGTH = 1.0
+WEAKEST, STRONGEST = 0.125, 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One way of making rows.
+
+    Attributes
+    ----------
+    name : str
+        The function, and its file in ``strategies/``.
+    families : tuple of str
+        Families of the blind-spot profile that it exploits.
+    blind_spot, borderline : str
+        What a person is told.
+    """
+
+    name: str
+    families: tuple[str, ...]
+    blind_spot: str
+    borderline: str
+
+    def text(self) -> str:
+        """Return the program text of its function."""
+        return _read(self.name)
+
+
+STRATEGIES = (
+    Strategy(
+        "recombine",
+        ("recombination", "sign_flip", "column_subset"),
+        "wrong combinations of values that are each ordinary in their own column",
+        "rows whose columns depend on each other: exchanging some of them keeps every single value normal",
+    ),
+    Strategy(
+        "components",
+        ("inside_subspace",),
+        "rows inside the principal subspace whose components never occur together",
+        "rows along the leading components, where the variance is largest and distances count least",
+    ),
+    Strategy(
+        "complement",
+        ("complement",),
+        "small steps off the subspace that normal rows keep to",
+        "rows close to the subspace, from which a step is short in the columns but improbable in the data",
+    ),
+    Strategy(
+        "local_step",
+        ("local_dip",),
+        "rows in the thin places around dense regions, as far out as sparse normal rows lie elsewhere",
+        "rows in dense regions, from which a few times their own spacing is still a short way",
+    ),
+    Strategy(
+        "between",
+        ("between_clusters", "in_hull_void"),
+        "empty places inside the hull of the data, between regions that normal rows come from",
+        "rows on the inner edges of separate regions",
+    ),
+    Strategy(
+        "tail",
+        ("axis_tail",),
+        "values just past the end of one or a few columns, outvoted by all the ordinary ones beside them",
+        "rows with one value near the end of its column's range",
+    ),
+    Strategy(
+        "cluster",
+        ("tight_cluster",),
+        "tight groups of abnormal rows, each with near neighbours of its own",
+        "rows at the edge of the data, where a small group can form beside them",
+    ),
+    Strategy(
+        "outward",
+        ("far",),
+        "rows far out, where a bounded score no longer rises",
+        "rows at the rim of the data, seen from its centre",
+    ),
+)
+
+
+class EmbeddedProposer:
+    """Proposes from the library of strategies; the same brief always gives the same proposal.
+
+    The strategy whose families the detector sees least goes first. Its strength is bisected on the
+    report's evidence: too easy moves nearer to the normal rows, not improbable enough moves away. When a
+    strategy cannot satisfy both, the next one is tried, then the two best together.
+    """
+
+    name = "embedded"
+    tries_per_plan = 4
+
+    def propose(self, brief: Brief) -> Proposal | None:
+        """Return the next program to try, or None when every plan has been tried."""
+        for plan in self._plans(brief):
+            tried = [attempt for attempt in brief.attempts if attempt.proposal.strategy == _plan_name(plan)]
+            strength = _next_strength(tried) if len(tried) < self.tries_per_plan else None
+            if strength is not None:
+                return compose(plan, strength)
+        return None
+
+    def _plans(self, brief: Brief) -> list[tuple[Strategy, ...]]:
+        seen = {score.family: score.auroc for score in brief.profile.families}
+
+        def blindness(strategy: Strategy) -> float:
+            return min((seen[family] for family in strategy.families if family in seen), default=math.inf)
+
+        ranked = sorted(STRATEGIES, key=blindness)
+        pairs = [(ranked[0], ranked[1]), (ranked[0], ranked[2]), (ranked[0], ranked[1], ranked[2])]
+        return [(strategy,) for strategy in ranked[:3]] + pairs + [(strategy,) for strategy in ranked[3:]]
+
+
+def compose(plan: Sequence[Strategy], strength: float) -> Proposal:
+    """Return the proposal that makes rows by these strategies at this strength.
+
+    Parameters
+    ----------
+    plan : sequence of Strategy
+        At least one.
+    strength : float
+        Least distance of a made row to the normal ones, in multiples of their own spacing, above 0.
+
+    Returns
+    -------
+    Proposal
+    """
+    makers = ", ".join(strategy.name for strategy in plan)
+    parts = [
+        f'"""Hard anomalies by {makers}."""\n\nimport numpy as np\n\n'
+        f"STRENGTH = {strength!r}\nHIDDEN_SHARE = {HIDDEN_SHARE!r}\n",
+        *(strategy.text() for strategy in plan),
+        f"MAKERS = ({makers},)\n",
+        _read("frame"),
+    ]
+    return Proposal(
+        program=SynthesisProgram("\n\n".join(parts)),
+        blind_spot="; ".join(strategy.blind_spot for strategy in plan),
+        borderline="; ".join(strategy.borderline for strategy in plan),
+        strategy=_plan_name(plan),
+        strength=strength,
+    )
+
+
+def _plan_name(plan: Sequence[Strategy]) -> str:
+    return "+".join(strategy.name for strategy in plan)
+
+
+def _next_strength(tried: Sequence[Attempt]) -> float | None:
+    """Bisect on a logarithmic scale between the strongest that was too near and the weakest that was too far."""
+    if not tried:
+        return FIRST_STRENGTH
+    directions = _directions(tried[-1])
+    if len(directions) != 1:
+        return None
+    floor = max((a.proposal.strength for a in tried if "away" in _directions(a)), default=0.0)
+    ceiling = min((a.proposal.strength for a in tried if "nearer" in _directions(a)), default=math.inf)
+    if floor == 0.0:
+        proposed = ceiling / 2
+    elif math.isinf(ceiling):
+        proposed = floor * 2
+    else:
+        proposed = math.sqrt(floor * ceiling)
+    fits = WEAKEST <= proposed <= STRONGEST and floor * 1.05 < ceiling
+    return round(proposed, 4) if fits else None
+
+
+def _directions(attempt: Attempt) -> set[str]:
+    found = (verdict.evidence.get("direction") for verdict in attempt.report.failures())
+    return {direction for direction in found if direction}
+
+
+def _read(name: str) -> str:
+    text = (resources.files(__package__) / "strategies" / f"{name}.py").read_text(encoding="utf-8")
+    return text.strip() + "\n"

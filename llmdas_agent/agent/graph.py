@@ -1,0 +1,268 @@
+"""The agent graph: from a card to a registered synthesizer.
+
+::
+
+    read_card ─► probe ─► propose ─► run ─► verify ─► register
+                            ▲         │       │
+                            │         ▼       ▼
+                            └────── revise ◄──┘
+                                      │
+                       propose ───────┴──► give_up
+
+The state that langgraph keeps is plain JSON and says only where the run stands; what was proposed and
+found lies in the run folder. A node that is interrupted runs again and writes the same files.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any, Literal, TypedDict
+
+from filelock import FileLock, Timeout
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import END, START, StateGraph
+from langsmith import tracing_context
+
+from ..cards import DetectorCard
+from ..config import Budget, data_dir
+from ..detectors import DetectorSource
+from ..errors import BusyError, LlmdasError
+from ..files import storage_errors
+from ..registry import Registry, Synthesizer
+from ..report import Verdict, VerificationReport
+from ..verification import ToyBench, probe, verify
+from .proposers import Attempt, Brief, Proposer
+from .runs import ENDED, Event, Listener, Result, RunFolder, Status
+
+__all__ = ["State", "begin", "run"]
+
+
+class State(TypedDict):
+    """Where a run stands.
+
+    Attributes
+    ----------
+    round : int
+        The attempt at work, from 1; 0 before the first.
+    spent : float
+        Seconds spent so far.
+    status : str
+        ``running``, or how the run ended.
+    reason : str
+        Why it ended so.
+    best : int or None
+        The best attempt so far.
+    passed : bool
+        Whether the program at work passed the last node's checks.
+    """
+
+    round: int
+    spent: float
+    status: Literal["running"] | Status
+    reason: str
+    best: int | None
+    passed: bool
+
+
+def begin(card: DetectorCard, *, proposer: str, seed: int = 0, budget: Budget | None = None) -> RunFolder:
+    """Make the folder of a new run, once the card's detector has been built and tried out.
+
+    Parameters
+    ----------
+    card : DetectorCard
+        The detector.
+    proposer : str
+        Name of the proposer that the run is for.
+    seed : int
+        Seed of the toy scenarios and of every run of a program.
+    budget : Budget, optional
+        Rounds and time.
+
+    Returns
+    -------
+    RunFolder
+
+    Raises
+    ------
+    DetectorError
+        When the detector cannot be built or fitted; nothing was written.
+    BusyError
+        When another run for the same name is at work; nothing was written.
+    """
+    DetectorSource.from_card(card).try_out()
+    with _only_run_of(card.name):
+        return RunFolder.create(card, proposer=proposer, seed=seed, budget=budget or Budget())
+
+
+def run(
+    folder: RunFolder,
+    proposer: Proposer,
+    *,
+    registry: Registry | None = None,
+    listen: Listener | None = None,
+) -> Result:
+    """Walk the graph to its end: from the start, or on from where an interrupted run stood.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        The run; one that has ended is not walked again.
+    proposer : Proposer
+        Who writes the programs.
+    registry : Registry, optional
+        Where an accepted synthesizer goes; the user's own when left out.
+    listen : callable, optional
+        Called with every `Event` as it happens.
+
+    Returns
+    -------
+    Result
+        Nothing is registered unless its status is ``accepted``.
+
+    Raises
+    ------
+    BusyError
+        When another run for the same name is at work.
+    LlmdasError
+        When a step could not be done; the run is then in ``error`` and can be resumed.
+    """
+    with _only_run_of(folder.detector):
+        ended = folder.result()
+        if ended is not None and ended.status in ENDED:
+            return ended
+        return _Agent(folder, proposer, registry or Registry(), listen).go()
+
+
+def _only_run_of(name: str) -> Any:
+    runs = data_dir() / "runs"
+    with storage_errors(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(runs / f".{name}.lock", blocking=False)
+    try:
+        return lock.acquire()
+    except Timeout:
+        raise BusyError(
+            f"another run for '{name}' is at work", where=str(runs), hint="Wait for it to end, or stop it, then try again"
+        ) from None
+
+
+class _Agent:
+    """The nodes of the graph, over one run folder."""
+
+    def __init__(self, folder: RunFolder, proposer: Proposer, registry: Registry, listen: Listener | None) -> None:
+        self.folder = folder
+        self.proposer = proposer
+        self.registry = registry
+        self.listen = listen
+        self.bench = ToyBench(DetectorSource.from_card(folder.card()), seed=folder.seed)
+        self.clock = time.monotonic()
+
+    def go(self) -> Result:
+        """Walk the graph to its end, or on from where it stood."""
+        first = State(round=0, spent=0.0, status="running", reason="", best=None, passed=False)
+        config: Any = {"configurable": {"thread_id": "run"}, "recursion_limit": 1000}
+        with closing(sqlite3.connect(self.folder.checkpoint, check_same_thread=False)) as connection:
+            graph = self._graph().compile(checkpointer=SqliteSaver(connection))
+            begun = graph.get_state(config).values
+            try:
+                # tracing would send the state to a third party whenever the environment asks for it
+                with tracing_context(enabled=False):
+                    state = graph.invoke(None if begun else first, config, durability="sync")
+            except LlmdasError as error:
+                self._tell("error", str(error))
+                self.folder.save_result(Result("error", str(error), None, self._spent(begun or first)))
+                raise
+        result = Result(state["status"], state["reason"], state["best"], round(state["spent"], 3))
+        self.folder.save_result(result)
+        self._tell("end", result.reason, status=result.status, best=result.best, seconds=result.seconds)
+        return result
+
+    def _graph(self) -> StateGraph[State]:
+        graph = StateGraph(State)
+        for node in (
+            self.read_card,
+            self.probe,
+            self.propose,
+            self.run,
+            self.verify,
+            self.revise,
+            self.register,
+            self.give_up,
+        ):
+            graph.add_node(node.__name__, node)
+        graph.add_edge(START, "read_card")
+        graph.add_edge("read_card", "probe")
+        graph.add_edge("probe", "propose")
+        graph.add_conditional_edges("propose", self._unless_ended("run"), ["run", "give_up"])
+        graph.add_conditional_edges("run", self._by_report("verify"), ["verify", "revise"])
+        graph.add_conditional_edges("verify", self._by_report("register"), ["register", "revise"])
+        graph.add_conditional_edges("revise", self._unless_ended("propose"), ["propose", "give_up"])
+        graph.add_edge("register", END)
+        graph.add_edge("give_up", END)
+        return graph
+
+    def read_card(self, state: State) -> dict[str, Any]:
+        card = self.folder.card()
+        self._tell("card", f"{card.full_name} ({card.build.class_path})", name=card.name)
+        return self._timed(state)
+
+    def probe(self, state: State) -> dict[str, Any]:
+        profile = probe(self.bench)
+        self.folder.save_profile(profile)
+        blindest = ", ".join(f"{score.family} {score.auroc:.2f}" for score in profile.families[:3])
+        self._tell("profile", f"sees least (AUROC): {blindest}", **profile.model_dump())
+        return self._timed(state)
+
+    def propose(self, state: State) -> dict[str, Any]:
+        brief = Brief(self.folder.card(), self.folder.profile(), self.folder.attempts(upto=state["round"]))
+        proposal = self.proposer.propose(brief)
+        if proposal is None:
+            reason = f"{self.proposer.name} has nothing left to try after {state['round']} programs"
+            return self._timed(state, status="exhausted", reason=reason)
+        number = state["round"] + 1
+        self.folder.save_proposal(number, proposal)
+        self._tell(
+            "proposal",
+            f"{proposal.strategy}, strength {proposal.strength:g}: aims at {proposal.blind_spot}",
+            round=number,
+            digest=proposal.program.digest,
+            strategy=proposal.strategy,
+            strength=proposal.strength,
+            blind_spot=proposal.blind_spot,
+            borderline=proposal.borderline,
+        )
+        return self._timed(state, round=number)
+
+    def run(self, state: State) -> dict[str, Any]:
+        return self._checked(state, run_checks)
+
+    def verify(self, state: State) -> dict[str, Any]:
+        return self._checked(state, verify)
+
+    def revise(self, state: State) -> dict[str, Any]:
+        budget, last = self.folder.budget, self.folder.report(state["round"])
+        update = self._timed(state, best=self._best(state["round"]))
+        if update["spent"] >= budget.max_seconds:
+            reason = f"{budget.max_seconds:g} s are spent and no program has passed"
+            return update | {"status": "budget_exceeded", "reason": reason}
+        if state["round"] >= budget.max_rounds:
+            return update | {"status": "exhausted", "reason": f"none of {state['round']} programs passed"}
+        failed = "; ".join(f"{verdict.code}: {verdict.hint or verdict.message}" for verdict in last.failures())
+        self._tell("revision", failed, round=state["round"])
+        return update
+
+    def register(self, state: State) -> dict[str, Any]:
+        number = state["round"]
+        synthesizer = self._synthesizer(number)
+        # a run that was killed after this step was done does it again: the registry need not change twice
+        if not self._registered(synthesizer):
+            synthesizer = self.registry.add(synthesizer)
+        self._tell("registered", f"registered '{synthesizer.name}'", folder=str(synthesizer.folder))
+        reason = f"program {number} passed every check"
+        return self._timed(state, status="accepted", reason=reason, best=number)
+
+    def give_up(self, state: State) -> dict[str, Any]:
+        return self._timed(state)

@@ -1,0 +1,206 @@
+"""The run folder: everything a run read, proposed and found, as plain text that a person can open, diff and mail.
+
+::
+
+    RUN/
+      run.json          name, seed, budget, proposer, date
+      card.yaml         the card as read
+      profile.json      what the detector was measured to miss
+      journal.jsonl     one line per step
+      attempts/01/      program.py  proposal.json  report.json
+      checkpoint.sqlite where the graph stands
+      result.json       how it ended
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from ..cards import DetectorCard, dump_card, load_card
+from ..config import Budget, data_dir
+from ..errors import ModelFolderError, UnknownNameError, did_you_mean
+from ..files import storage_errors, write_whole
+from ..programs import Proposal, SynthesisProgram
+from ..report import BlindSpotProfile, VerificationReport
+from .proposers import Attempt
+
+__all__ = ["ENDED", "Event", "Listener", "Result", "RunFolder", "Status"]
+
+Status = Literal["accepted", "exhausted", "budget_exceeded", "error"]
+
+ENDED = ("accepted", "exhausted", "budget_exceeded")
+"""Statuses after which there is nothing to go on with; a run in ``error`` can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened in a run: a line of its journal, and what a live view shows.
+
+    Attributes
+    ----------
+    step : str
+        The graph's node, or ``check`` for one verdict.
+    message : str
+        What happened, one line.
+    data : dict
+        JSON-plain details.
+    """
+
+    step: str
+    message: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended.
+
+    Attributes
+    ----------
+    status : str
+        ``accepted``, ``exhausted``, ``budget_exceeded`` or ``error``.
+    reason : str
+        One sentence.
+    best : int or None
+        Number of the best attempt, from 1: the accepted one, or the one that failed least.
+    seconds : float
+        Time spent, seconds, over all resumptions.
+    """
+
+    status: Status
+    reason: str
+    best: int | None
+    seconds: float
+
+
+class RunFolder:
+    """A run's folder.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; `create` makes one, `find` looks one up.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        settings = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        self.detector: str = settings["detector"]
+        self.seed: int = settings["seed"]
+        self.proposer: str = settings["proposer"]
+        self.budget = Budget(**settings["budget"])
+
+    @property
+    def id(self) -> str:
+        """The run's name, as ``--resume`` takes it."""
+        return self.path.name
+
+    @property
+    def checkpoint(self) -> Path:
+        """The graph's SQLite checkpoint."""
+        return self.path / "checkpoint.sqlite"
+
+    @classmethod
+    def create(cls, card: DetectorCard, *, proposer: str, seed: int, budget: Budget) -> RunFolder:
+        """Make the folder of a new run under ``data_dir() / "runs"``."""
+        now = datetime.now(UTC)
+        path = data_dir() / "runs" / f"{card.name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        settings = {
+            "detector": card.name,
+            "proposer": proposer,
+            "seed": seed,
+            "budget": asdict(budget),
+            "started": now.isoformat(timespec="seconds"),
+        }
+        write_whole(path / "card.yaml", dump_card(card))
+        write_whole(path / "run.json", json.dumps(settings, indent=1) + "\n")
+        return cls(path)
+
+    @classmethod
+    def find(cls, run: str) -> RunFolder:
+        """Return the run of this name, or in this folder.
+
+        Raises
+        ------
+        UnknownNameError
+            With the nearest name that exists.
+        ModelFolderError
+            When the folder is no whole run.
+        """
+        runs = data_dir() / "runs"
+        path = runs / run if (runs / run).is_dir() else Path(run)
+        if not path.is_dir():
+            known = [entry.name for entry in runs.iterdir()] if runs.is_dir() else []
+            raise UnknownNameError(f"there is no run '{run}'", where=str(runs), hint=did_you_mean(run, known))
+        try:
+            return cls(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelFolderError(
+                f"is no whole run: {error}", where=str(path), hint="Start a new one with `llmdas-agent add-detector`"
+            ) from error
+
+    def card(self) -> DetectorCard:
+        """Return the card that the run works from."""
+        return load_card(self.path / "card.yaml")
+
+    def record(self, event: Event) -> None:
+        """Append a line to the journal."""
+        line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **asdict(event)}
+        path = self.path / "journal.jsonl"
+        with storage_errors(path), path.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(line) + "\n")
+
+    def save_profile(self, profile: BlindSpotProfile) -> None:
+        """Keep the measured profile."""
+        write_whole(self.path / "profile.json", profile.model_dump_json(indent=1) + "\n")
+
+    def profile(self) -> BlindSpotProfile:
+        """Return the measured profile."""
+        return BlindSpotProfile.model_validate_json((self.path / "profile.json").read_bytes())
+
+    def attempt_folder(self, number: int) -> Path:
+        """Return the folder of an attempt, numbered from 1."""
+        return self.path / "attempts" / f"{number:02d}"
+
+    def save_proposal(self, number: int, proposal: Proposal) -> None:
+        """Keep a proposal and its program."""
+        folder = self.attempt_folder(number)
+        words = {key: value for key, value in asdict(proposal).items() if key != "program"}
+        write_whole(folder / "program.py", proposal.program.source)
+        write_whole(folder / "proposal.json", json.dumps(words, indent=1) + "\n")
+
+    def proposal(self, number: int) -> Proposal:
+        """Return the proposal of an attempt."""
+        folder = self.attempt_folder(number)
+        words = json.loads((folder / "proposal.json").read_text(encoding="utf-8"))
+        return Proposal(SynthesisProgram((folder / "program.py").read_text(encoding="utf-8")), **words)
+
+    def save_report(self, number: int, report: VerificationReport) -> None:
+        """Keep the report on an attempt."""
+        write_whole(self.attempt_folder(number) / "report.json", report.model_dump_json(indent=1) + "\n")
+
+    def report(self, number: int) -> VerificationReport:
+        """Return the report on an attempt."""
+        return VerificationReport.model_validate_json((self.attempt_folder(number) / "report.json").read_bytes())
+
+    def attempts(self, upto: int) -> tuple[Attempt, ...]:
+        """Return the attempts 1 to `upto`, each with its report."""
+        return tuple(Attempt(self.proposal(k), self.report(k)) for k in range(1, upto + 1))
+
+    def save_result(self, result: Result) -> None:
+        """Keep how the run ended."""
+        write_whole(self.path / "result.json", json.dumps(asdict(result), indent=1) + "\n")
+
+    def result(self) -> Result | None:
+        """Return how the run ended, or None while it has not."""
+        path = self.path / "result.json"
+        return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None

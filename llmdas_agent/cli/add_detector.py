@@ -1,0 +1,111 @@
+"""``add-detector``: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import BudgetExceededError, NotAcceptedError
+from .output import JsonOption, SeedOption, checks_table, console, emit_json
+
+if TYPE_CHECKING:
+    from ..agent.runs import Result, RunFolder
+
+__all__ = ["add_detector"]
+
+
+def add_detector(
+    card: Annotated[Path | None, typer.Argument(help="The detector's card, a YAML file.")] = None,
+    max_rounds: Annotated[int, typer.Option(min=1, help="Programs that may be proposed.")] = 8,
+    max_time: Annotated[float, typer.Option(min=1, help="Seconds that the run may take.")] = 600.0,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a card into a verified synthesizer.
+
+    \b
+    Examples:
+      llmdas-agent add-detector my_card.yaml
+      llmdas-agent add-detector my_card.yaml --max-rounds 20 --max-time 300
+      llmdas-agent add-detector --resume hbos-20260101-120000-ab12
+
+    Measures what the detector misses on toy data, proposes a program that makes such rows, runs it confined,
+    checks it, and revises it until it passes. Exit code 0: accepted and registered. 5: no program passed,
+    6: the time is spent; then nothing is registered and the best attempt is kept to look at.
+    """
+    if (card is None) == (resume is None):
+        raise typer.BadParameter("give a card, or --resume RUN")
+    from ..agent import graph
+    from ..agent.embedded import EmbeddedProposer
+    from ..agent.runs import RunFolder
+    from ..cards import load_card
+    from ..config import Budget
+    from .live import LiveView
+
+    proposer = EmbeddedProposer()
+    if resume is not None:
+        folder = RunFolder.find(resume)
+    else:
+        assert card is not None
+        budget = Budget(max_rounds, max_time)
+        folder = graph.begin(load_card(card), proposer=proposer.name, seed=seed, budget=budget)
+    try:
+        with LiveView(console(stderr=True)) as view:
+            result = graph.run(folder, proposer, listen=view)
+    except KeyboardInterrupt:
+        go_on = f"llmdas-agent add-detector --resume {folder.id}"
+        console(stderr=True).print(f"interrupted; nothing is lost, go on with: {go_on}", soft_wrap=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        emit_json(_as_data(folder, result))
+    else:
+        _print_result(folder, result)
+    _exit_by(result)
+
+
+def _as_data(folder: RunFolder, result: Result) -> dict[str, Any]:
+    report = folder.report(result.best).model_dump() if result.best else None
+    proposal = folder.proposal(result.best) if result.best else None
+    return {
+        "status": result.status,
+        "detector": folder.detector,
+        "reason": result.reason,
+        "rounds": len(list((folder.path / "attempts").glob("*"))),
+        "seconds": result.seconds,
+        "run": str(folder.path),
+        "program": str(folder.attempt_folder(result.best) / "program.py") if result.best else None,
+        "strategy": proposal.strategy if proposal else None,
+        "report": report,
+    }
+
+
+def _print_result(folder: RunFolder, result: Result) -> None:
+    from rich.markup import escape
+
+    from ..registry import Registry
+
+    screen = console()
+    colour = "green" if result.status == "accepted" else "red"
+    screen.print(f"\n[bold {colour}]{result.status}[/]  {escape(result.reason)} ({result.seconds:.0f} s)\n")
+    if result.best is not None:
+        screen.print(checks_table(folder.report(result.best)))
+        proposal = folder.proposal(result.best)
+        screen.print(f"\nblind spot  {escape(proposal.blind_spot)}")
+        screen.print(f"borderline  {escape(proposal.borderline)}")
+        screen.print(f"program     {escape(str(folder.attempt_folder(result.best) / 'program.py'))}", soft_wrap=True)
+    screen.print(f"run         {escape(str(folder.path))}", soft_wrap=True)
+    if result.status == "accepted":
+        name = folder.detector
+        stored = Registry().get(name).folder
+        screen.print(f"registered  {escape(str(stored))}", soft_wrap=True)
+        screen.print("\nNext:", f"  llmdas-agent show {name}", sep="\n")
+        screen.print(f"  llmdas-agent fit {name} YOUR_TABLE.csv --output model/")
+
+
+def _exit_by(result: Result) -> None:
+    ways = {"exhausted": NotAcceptedError, "budget_exceeded": BudgetExceededError}
+    if result.status in ways:
+        raise typer.Exit(ways[result.status].exit_code)

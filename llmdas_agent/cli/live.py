@@ -1,0 +1,106 @@
+"""A run as it happens: a live view on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.text import Text
+
+from ..agent.runs import Event
+from ..report import BlindSpotProfile, Verdict
+from .output import profile_table
+
+__all__ = ["LiveView"]
+
+_WAITING = {
+    "card": "measuring blind spots on toy scenarios",
+    "profile": "writing a program",
+    "proposal": "running it confined",
+    "check": "checking",
+    "revision": "writing the next program",
+}
+
+
+class LiveView:
+    """Shows a run's events; use as a context manager and give it as the run's listener.
+
+    Parameters
+    ----------
+    console : Console
+        On stderr.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._checks: list[Verdict] = []
+        self._spinner = Spinner("dots", "reading the card")
+        self._live = Live(self._view(), console=console, transient=True, refresh_per_second=10)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        self._spinner.update(text=_WAITING.get(event.step, ""))
+        if event.step == "check":
+            self._show_check(Verdict.model_validate(event.data["verdict"]))
+        else:
+            self._settle_checks()
+            self._show(event)
+        if self._console.is_terminal:
+            self._live.update(self._view())
+
+    def _show(self, event: Event) -> None:
+        message = escape(event.message)
+        if event.step == "profile":
+            self._console.print(f"[bold]blind spots[/]  {message}")
+            if self._console.is_terminal:
+                fields = BlindSpotProfile.model_fields
+                profile = BlindSpotProfile.model_validate({key: event.data[key] for key in fields})
+                self._console.print(profile_table(profile))
+        elif event.step == "proposal":
+            self._console.print(f"[bold]program {event.data['round']}[/]  {message}")
+            self._console.print(f"  takes as borderline: {escape(event.data['borderline'])}")
+        elif event.step == "revision":
+            self._console.print(f"  [yellow]revise[/]  {message}")
+        else:
+            self._console.print(f"[bold]{event.step}[/]  {message}")
+
+    def _show_check(self, verdict: Verdict) -> None:
+        if self._console.is_terminal:
+            self._checks.append(verdict)
+        else:
+            mark = "passed" if verdict.passed else "failed"
+            self._console.print(f"  {mark} {verdict.code}: {escape(verdict.message)}", soft_wrap=True)
+
+    def _settle_checks(self) -> None:
+        if self._checks:
+            self._console.print(_marks(self._checks))
+            for verdict in self._checks:
+                if not verdict.passed:
+                    self._console.print(f"  [red]{verdict.code}[/]  {escape(verdict.message)}")
+            self._checks = []
+
+    def _view(self) -> Group:
+        return Group(*([_marks(self._checks)] if self._checks else []), self._spinner)
+
+
+def _marks(verdicts: list[Verdict]) -> Text:
+    text = Text("  ")
+    for verdict in verdicts:
+        text.append("✓ " if verdict.passed else "✗ ", style="green" if verdict.passed else "red")
+        text.append(verdict.code + "  ")
+    return text

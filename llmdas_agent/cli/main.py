@@ -1,0 +1,89 @@
+"""The command line: the root app, and how an error ends it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from ..errors import LlmdasError
+from . import add_detector, cards, doctor, plugins, registry, tables
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="llmdas-agent",
+    # rich is not imported for a page of help
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"llmdas-agent {version('llmdas-agent')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Make anomaly detectors better with hard anomalies, written as verified programs.
+
+    \b
+    Examples:
+      llmdas-agent add-detector my_card.yaml                 a card becomes a verified synthesizer
+      llmdas-agent fit iforest normal.csv --output model/    base detector + synthesizer -> enhanced detector
+      llmdas-agent score model/ new.csv --output scores.csv  columns score, label, p_value in row order
+      llmdas-agent list                                      what can be named
+    """
+    if debug:
+        os.environ["LLMDAS_DEBUG"] = "1"
+
+
+app.command("add-detector")(add_detector.add_detector)
+app.command("fit")(tables.fit)
+app.command("score")(tables.score)
+app.command("synthesize")(tables.synthesize)
+app.command("list")(registry.list_)
+app.command("show")(registry.show)
+app.command("remove")(registry.remove)
+app.command("verify")(registry.verify)
+app.command("probe")(registry.probe)
+app.command("doctor")(doctor.doctor)
+app.add_typer(cards.app, name="card")
+app.add_typer(plugins.app, name="plugin")
+
+
+def main() -> None:
+    """Run the command line; the console script."""
+    try:
+        app()
+    except LlmdasError as error:
+        _explain(error)
+        sys.exit(error.exit_code)
+
+
+def _explain(error: LlmdasError) -> None:
+    """Say what failed: one line on stderr for a person, one object on stdout for a program."""
+    if os.environ.get("LLMDAS_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    if "--json" in sys.argv:
+        from .output import emit_json
+
+        emit_json(error.as_dict())
+    line = " ".join(str(error).split())
+    sys.stderr.write(f"error: {line}\n")

@@ -1,0 +1,77 @@
+"""What every command shares: two consoles, JSON on stdout, a spinner on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..report import BlindSpotProfile, VerificationReport
+
+__all__ = ["JsonOption", "SeedOption", "busy", "checks_table", "console", "emit_json", "profile_table"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, for a program.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed; the same seed gives the same result.")]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console on stdout, or on stderr for progress."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def emit_json(data: dict[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    sys.stdout.write(json.dumps(data, indent=1, default=str) + "\n")
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Show a spinner on stderr while something runs; nothing when stderr is no terminal."""
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield
+        return
+    with screen.status(what):
+        yield
+
+
+def checks_table(report: VerificationReport) -> Table:
+    """Return the checks of a report, each with its finding."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("check", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("finding")
+    for verdict in report.verdicts:
+        mark = "[green]passed[/]" if verdict.passed else "[red]failed[/]"
+        finding = verdict.message if verdict.passed else f"{verdict.message}. {verdict.hint}"
+        table.add_row(verdict.code, mark, escape(finding))
+    return table
+
+
+def profile_table(profile: BlindSpotProfile) -> Table:
+    """Return a profile as bars, the blindest family first; a bar grows with what the detector sees."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("family", no_wrap=True)
+    table.add_column("AUROC", justify="right")
+    table.add_column("95 % interval", no_wrap=True)
+    table.add_column("blind at .5, sees all at 1", no_wrap=True)
+    for score in profile.families:
+        filled = round(20 * min(max(2 * score.auroc - 1, 0.0), 1.0))
+        bar = "█" * filled + "·" * (20 - filled)
+        table.add_row(score.family, f"{score.auroc:.2f}", f"{score.low:.2f} to {score.high:.2f}", bar)
+    return table

@@ -1,0 +1,179 @@
+"""Commands on detectors and their synthesizers: ``list``, ``show``, ``remove``, ``verify``, ``probe``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError, NotAcceptedError
+from .output import JsonOption, SeedOption, busy, checks_table, console, emit_json, profile_table
+
+__all__ = ["list_", "probe", "remove", "show", "verify"]
+
+NameArgument = Annotated[str, typer.Argument(help="The detector's name, as in `llmdas-agent list`.")]
+
+
+def list_(as_json: JsonOption = False) -> None:
+    """List every detector that can be named, and its synthesizer.
+
+    \b
+    Examples:
+      llmdas-agent list
+      llmdas-agent list --json
+    """
+    from rich.table import Table
+
+    from ..registry import Registry
+
+    registry = Registry()
+    rows = []
+    for name, card in sorted(registry.cards().items()):
+        synthesizer = registry.get(name) if name in registry.names() else None
+        rows.append(
+            {
+                "name": name,
+                "class": card.build.class_path,
+                "synthesizer": synthesizer.origin if synthesizer else None,
+                "strategy": synthesizer.proposal.strategy if synthesizer else None,
+            }
+        )
+    if as_json:
+        emit_json({"detectors": rows})
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("name", "synthesizer", "strategy", "class"):
+        table.add_column(title, no_wrap=True)
+    for row in rows:
+        table.add_row(row["name"], row["synthesizer"] or "none yet", row["strategy"] or "", row["class"])
+    console().print(table)
+
+
+def show(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Show a synthesizer: the blind spot it uses, why it passed, and where it lies.
+
+    \b
+    Examples:
+      llmdas-agent show iforest
+      llmdas-agent show iforest --json
+    """
+    from rich.markup import escape
+
+    from ..registry import Registry
+
+    found = Registry().get(name)
+    proposal = found.proposal
+    if as_json:
+        data = {
+            "name": found.name,
+            "origin": found.origin,
+            "folder": str(found.folder),
+            "strategy": proposal.strategy,
+            "strength": proposal.strength,
+            "blind_spot": proposal.blind_spot,
+            "borderline": proposal.borderline,
+            "digest": proposal.program.digest,
+            "source": proposal.program.source,
+            "card": found.card.model_dump(mode="json", by_alias=True),
+            "profile": found.profile.model_dump(),
+            "report": found.report.model_dump(),
+            "provenance": found.provenance,
+        }
+        emit_json(data)
+        return
+    screen = console()
+    screen.print(f"[bold]{found.name}[/]  {escape(found.card.full_name)} ({found.card.build.class_path})")
+    if found.card.description:
+        screen.print(escape(found.card.description))
+    screen.print("\n[bold]measured on toy data[/]")
+    screen.print(profile_table(found.profile))
+    screen.print(f"\n[bold]program[/]     {proposal.strategy}, strength {proposal.strength:g}")
+    screen.print(f"blind spot  {escape(proposal.blind_spot)}")
+    screen.print(f"borderline  {escape(proposal.borderline)}\n")
+    screen.print(checks_table(found.report))
+    made = ", ".join(f"{key} {value}" for key, value in found.provenance.items() if isinstance(value, (str, int)))
+    screen.print(f"\nfrom        {found.origin}: {escape(made)}")
+    screen.print(f"source      {escape(str(found.folder))}/program.py", soft_wrap=True)
+
+
+def remove(name: NameArgument) -> None:
+    """Remove a synthesizer that was registered here.
+
+    \b
+    Examples:
+      llmdas-agent remove hbos
+
+    Under a name that the package ships, the shipped one serves again.
+    """
+    from ..registry import Registry
+
+    registry = Registry()
+    registry.remove(name)
+    left = f"; the {registry.get(name).origin} one serves again" if name in registry.names() else ""
+    typer.echo(f"removed '{name}'{left}")
+
+
+def verify(
+    program: Annotated[Path, typer.Argument(help="A Python file that defines generate_hard_anomalies.")],
+    detector: Annotated[str, typer.Option("--detector", help="A name, or a card's file.")],
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a program against a detector on toy data; nothing is registered.
+
+    \b
+    Examples:
+      llmdas-agent verify my_program.py --detector iforest
+      llmdas-agent verify my_program.py --detector my_card.yaml --json
+
+    Exit code 0: it passes every check. 5: it does not.
+    """
+    from ..programs import SynthesisProgram
+    from ..registry import resolve
+    from ..verification import ToyBench
+    from ..verification import verify as run_verification
+
+    try:
+        source = program.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(f"cannot be read ({what.lower()})", where=str(program), hint="Give a Python file") from None
+    bench = ToyBench(resolve(detector), seed=seed)
+    with busy(f"checking {program.name}"):
+        report = run_verification(SynthesisProgram(source), bench)
+    if as_json:
+        emit_json({"accepted": report.accepted, **report.model_dump()})
+    else:
+        console().print(checks_table(report))
+        console().print("\n[bold green]passes[/]" if report.accepted else "\n[bold red]does not pass[/]")
+    if not report.accepted:
+        raise typer.Exit(NotAcceptedError.exit_code)
+
+
+def probe(
+    detector: Annotated[str, typer.Argument(help="A name, or a card's file.")],
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure which kinds of improbable rows a detector misses, on toy data.
+
+    \b
+    Examples:
+      llmdas-agent probe ecod
+      llmdas-agent probe my_card.yaml --json
+    """
+    from ..registry import resolve
+    from ..verification import ToyBench
+    from ..verification import probe as measure
+
+    source = resolve(detector)
+    source.try_out()
+    with busy(f"probing {source.name}"):
+        profile = measure(ToyBench(source, seed=seed))
+    if as_json:
+        emit_json(profile.model_dump())
+        return
+    console().print(profile_table(profile))
+    for note in profile.notes:
+        console().print(note, soft_wrap=True, markup=False)
