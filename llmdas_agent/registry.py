@@ -124,9 +124,8 @@ class Synthesizer:
             profile = BlindSpotProfile.model_validate_json((folder / "profile.json").read_bytes())
             card = load_card(folder / "card.yaml")
         except (OSError, UnicodeDecodeError, ValidationError, LlmdasError) as error:
-            first = str(error).splitlines()[0]
             raise ModelFolderError(
-                f"is no whole synthesizer: {first}",
+                f"is no whole synthesizer: {_first_problem(error)}",
                 where=where,
                 hint="Remove it and register the detector again",
             ) from error
@@ -298,6 +297,13 @@ class Registry:
                 where=str(self.root),
                 hint="Wait for it, then try again",
             ) from None
+
+
+def _first_problem(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{error.title.lstrip('_')} field '{'.'.join(map(str, first['loc']))}': {first['msg']}"
+    return str(error).splitlines()[0]
 
 
 def resolve(base: object, registry: Registry | None = None) -> DetectorSource:

@@ -1,4 +1,4 @@
-"""The proposer that needs no language model: strategies as program text, chosen by the profile, revised by the report.
+"""The proposer that needs no language model: strategies as text, chosen by the profile, revised by the report.
 
 Each file in ``strategies/`` defines one function that makes candidate rows. A program is the text of one
 or more of them under a frame (``strategies/frame.py``) that drops candidates too near to normal rows and
@@ -50,7 +50,7 @@ class Strategy:
 STRATEGIES = (
     Strategy(
         "recombine",
-        ("recombination", "sign_flip", "column_subset"),
+        ("recombination",),
         "wrong combinations of values that are each ordinary in their own column",
         "rows whose columns depend on each other: exchanging some of them keeps every single value normal",
     ),
@@ -74,7 +74,7 @@ STRATEGIES = (
     ),
     Strategy(
         "between",
-        ("between_clusters", "in_hull_void"),
+        ("between",),
         "empty places inside the hull of the data, between regions that normal rows come from",
         "rows on the inner edges of separate regions",
     ),
@@ -166,7 +166,7 @@ def _plan_name(plan: Sequence[Strategy]) -> str:
 
 
 def _next_strength(tried: Sequence[Attempt]) -> float | None:
-    """Bisect on a logarithmic scale between the strongest that was too near and the weakest that was too far."""
+    """Bisect, on a logarithmic scale, between the strongest too near and the weakest too far."""
     if not tried:
         return FIRST_STRENGTH
     directions = _directions(tried[-1])

@@ -145,14 +145,18 @@ def _only_run_of(name: str) -> Any:
         return lock.acquire()
     except Timeout:
         raise BusyError(
-            f"another run for '{name}' is at work", where=str(runs), hint="Wait for it to end, or stop it, then try again"
+            f"another run for '{name}' is at work",
+            where=str(runs),
+            hint="Wait for it to end, or stop it, then try again",
         ) from None
 
 
 class _Agent:
     """The nodes of the graph, over one run folder."""
 
-    def __init__(self, folder: RunFolder, proposer: Proposer, registry: Registry, listen: Listener | None) -> None:
+    def __init__(
+        self, folder: RunFolder, proposer: Proposer, registry: Registry, listen: Listener | None
+    ) -> None:
         self.folder = folder
         self.proposer = proposer
         self.registry = registry
@@ -250,7 +254,9 @@ class _Agent:
             return update | {"status": "budget_exceeded", "reason": reason}
         if state["round"] >= budget.max_rounds:
             return update | {"status": "exhausted", "reason": f"none of {state['round']} programs passed"}
-        failed = "; ".join(f"{verdict.code}: {verdict.hint or verdict.message}" for verdict in last.failures())
+        failed = "; ".join(
+            f"{verdict.code}: {verdict.hint or verdict.message}" for verdict in last.failures()
+        )
         self._tell("revision", failed, round=state["round"])
         return update
 

@@ -1,4 +1,4 @@
-"""The run folder: everything a run read, proposed and found, as plain text that a person can open, diff and mail.
+"""The run folder: what a run read, proposed and found, as plain text that a person can open, diff and mail.
 
 ::
 
@@ -145,7 +145,9 @@ class RunFolder:
             return cls(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelFolderError(
-                f"is no whole run: {error}", where=str(path), hint="Start a new one with `llmdas-agent add-detector`"
+                f"is no whole run: {error}",
+                where=str(path),
+                hint="Start a new one with `llmdas-agent add-detector`",
             ) from error
 
     def card(self) -> DetectorCard:
@@ -190,7 +192,9 @@ class RunFolder:
 
     def report(self, number: int) -> VerificationReport:
         """Return the report on an attempt."""
-        return VerificationReport.model_validate_json((self.attempt_folder(number) / "report.json").read_bytes())
+        return VerificationReport.model_validate_json(
+            (self.attempt_folder(number) / "report.json").read_bytes()
+        )
 
     def attempts(self, upto: int) -> tuple[Attempt, ...]:
         """Return the attempts 1 to `upto`, each with its report."""

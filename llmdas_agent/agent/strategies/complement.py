@@ -1,8 +1,8 @@
 def complement(Z, spacing, count, rng):
-    """Step along the directions in which normal rows hardly vary, where a small step is already improbable."""
-    n, d = Z.shape
+    """Step along the directions in which normal rows hardly vary: short, and improbable all the same."""
+    n = len(Z)
     center = Z.mean(axis=0)
-    left, size, axes = np.linalg.svd(Z - center, full_matrices=False)
+    size, axes = np.linalg.svd(Z - center, full_matrices=False)[1:]
     deviation = size / np.sqrt(n)
     low = np.arange(len(deviation)) >= len(deviation) // 2
     if not low.any():

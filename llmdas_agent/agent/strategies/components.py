@@ -1,6 +1,6 @@
 def components(Z, spacing, count, rng):
     """Exchange principal-component scores between rows: inside the subspace that normal rows span."""
-    n, d = Z.shape
+    n = len(Z)
     center = Z.mean(axis=0)
     left, size, axes = np.linalg.svd(Z - center, full_matrices=False)
     scores = left * size

@@ -1,5 +1,5 @@
 def recombine(Z, spacing, count, rng):
-    """Take a block of columns of one row from another row: every value is ordinary, the combination is not."""
+    """Take columns of one row from another row: every value is ordinary, the combination is not."""
     n, d = Z.shape
     rows = Z[rng.integers(n, size=count)]
     donors = Z[rng.integers(n, size=count)]

@@ -1,0 +1,184 @@
+"""The registry: whole or not at all, nothing lost, and every refusal says what to do."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sklearn.ensemble import IsolationForest
+
+from llmdas_agent.cards import DetectorCard
+from llmdas_agent.errors import ModelFolderError, NotAcceptedError, StorageError, UnknownNameError
+from llmdas_agent.programs import Proposal, SynthesisProgram
+from llmdas_agent.registry import Registry, Synthesizer, resolve
+from llmdas_agent.report import BlindSpotProfile, Verdict, VerificationReport
+
+
+def make(name: str = "mine", source: str = "x = 1\n", *, passed: bool = True) -> Synthesizer:
+    card = DetectorCard.model_validate(
+        {
+            "name": name,
+            "full_name": "Mine",
+            "build": {"class": "pyod.models.hbos.HBOS", "params": {"n_bins": 7}},
+        }
+    )
+    program = SynthesisProgram(source)
+    report = VerificationReport(
+        detector=name,
+        program_digest=program.digest,
+        seed=0,
+        verdicts=(Verdict(code="parse", passed=passed, message="parses", evidence={"lines": 1}),),
+        complete=True,
+        seconds=0.1,
+        versions={"numpy": "2"},
+    )
+    return Synthesizer(
+        name,
+        card,
+        Proposal(program, "combinations", "rows in between", "recombine", 1.5),
+        report,
+        BlindSpotProfile(detector=name, seed=0, families=()),
+        {"proposer": "embedded", "seed": 0},
+    )
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "registry")
+
+
+def test_what_is_added_comes_back_equal(registry: Registry) -> None:
+    added = registry.add(make())
+    assert replace(registry.get("mine"), folder=None) == make()
+    assert added.folder is not None
+    assert {path.name for path in added.folder.iterdir()} == {
+        "card.yaml",
+        "program.py",
+        "report.json",
+        "profile.json",
+        "synthesizer.json",
+    }
+
+
+def test_a_newer_one_takes_over_and_the_older_one_stays_on_disk(registry: Registry) -> None:
+    first, second = registry.add(make(source="x = 1")), registry.add(make(source="x = 2"))
+    assert registry.get("mine").proposal.program.source == "x = 2\n"
+    assert first.folder is not None
+    assert second.folder is not None
+    assert Synthesizer.read(first.folder, "registered").proposal.program.source == "x = 1\n"
+
+
+def test_a_program_that_failed_is_never_registered(registry: Registry) -> None:
+    with pytest.raises(NotAcceptedError, match="did not pass"):
+        registry.add(make(passed=False))
+    other = replace(make(), proposal=replace(make().proposal, program=SynthesisProgram("y = 2")))
+    with pytest.raises(NotAcceptedError, match="another program"):
+        registry.add(other)
+    assert "mine" not in registry.names()
+
+
+def test_removed_means_gone_and_only_what_was_registered_can_be_removed(registry: Registry) -> None:
+    registry.add(make())
+    registry.remove("mine")
+    assert "mine" not in registry.names()
+    with pytest.raises(UnknownNameError, match="no synthesizer 'mine'"):
+        registry.remove("mine")
+    with pytest.raises(UnknownNameError, match="comes with the package"):
+        registry.remove("iforest")
+
+
+def test_an_own_one_goes_before_the_shipped_one_of_the_same_name(registry: Registry) -> None:
+    registry.add(make("iforest", source="own = 1"))
+    assert registry.get("iforest").origin == "registered"
+    registry.remove("iforest")
+    assert registry.get("iforest").origin == "shipped"
+
+
+def test_unknown_names_are_answered_with_the_nearest(registry: Registry) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'iforest'"):
+        registry.get("ifroest")
+    with pytest.raises(UnknownNameError, match="Did you mean 'ecod'"):
+        registry.card("ecdo")
+
+
+@pytest.mark.parametrize(
+    "name", ["card.yaml", "program.py", "report.json", "profile.json", "synthesizer.json"]
+)
+def test_a_damaged_or_missing_file_is_named(registry: Registry, name: str) -> None:
+    folder = registry.add(make()).folder
+    assert folder is not None
+    (folder / name).write_bytes(b"\xff{" + (folder / name).read_bytes()[5:])
+    with pytest.raises(ModelFolderError, match=str(folder)):
+        registry.get("mine")
+    (folder / name).unlink()
+    with pytest.raises(ModelFolderError, match=str(folder)):
+        registry.get("mine")
+
+
+def test_an_edited_program_is_refused(registry: Registry) -> None:
+    folder = registry.add(make()).folder
+    assert folder is not None
+    (folder / "program.py").write_text("x = 2\n")
+    with pytest.raises(ModelFolderError, match=r"not the program that was verified"):
+        registry.get("mine")
+
+
+def test_many_at_once_all_land_and_one_is_current(registry: Registry) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda k: registry.add(make(source=f"x = {k}")), range(12)))
+    assert len({synthesizer.folder for synthesizer in added}) == 12
+    assert registry.get("mine").folder in {synthesizer.folder for synthesizer in added}
+
+
+def test_a_full_disk_leaves_what_was_there(registry: Registry, tmp_path: Path) -> None:
+    registry.add(make(source="x = 1"))
+    # a limit on file size stands in for the disk: the kernel refuses the write all the same
+    script = (
+        "import resource, signal, sys, json; from pathlib import Path; sys.path.insert(0, sys.argv[2]);"
+        "from test_registry import make; from llmdas_agent.registry import Registry;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300));"
+        "Registry(Path(sys.argv[1])).add(make(source='y = 2\\n' * 200))"
+    )
+    command = [sys.executable, "-c", script, str(registry.root), str(Path(__file__).parent)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "StorageError" in ended.stderr
+    assert "Free some space" in ended.stderr
+    assert registry.get("mine").proposal.program.source == "x = 1\n"
+    assert sorted(path.name for path in (registry.root / "mine").iterdir()) == ["0001", "current"]
+
+
+def test_a_home_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(StorageError, match="taken") as caught:
+        Registry(tmp_path / "taken").add(make())
+    cause = caught.value.__cause__
+    assert isinstance(cause, OSError)
+    assert cause.errno in (errno.EEXIST, errno.ENOTDIR)
+    assert (tmp_path / "taken").is_file()
+
+
+def test_an_object_takes_the_name_of_the_card_of_its_class(registry: Registry) -> None:
+    from pyod.models.iforest import IForest
+
+    detector = IForest(n_estimators=13)
+    source = resolve(detector, registry)
+    built = source.make(5)
+    assert source.name == "iforest"
+    assert (built.n_estimators, built.random_state) == (13, 5)  # type: ignore[attr-defined]
+    assert detector.random_state is None
+    assert resolve(IsolationForest(), registry).name == "isolationforest"
+
+
+def test_a_record_from_a_newer_version_is_refused(registry: Registry) -> None:
+    folder = registry.add(make()).folder
+    assert folder is not None
+    record = json.loads((folder / "synthesizer.json").read_text())
+    (folder / "synthesizer.json").write_text(json.dumps(record | {"format": 2}))
+    with pytest.raises(ModelFolderError, match="format"):
+        registry.get("mine")
