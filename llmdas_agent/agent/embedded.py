@@ -1,4 +1,4 @@
-"""The proposer that needs no language model: strategies as text, chosen by the profile, revised by the report.
+"""The proposer that needs no language model: strategies as text, chosen and revised by evidence.
 
 Each file in ``strategies/`` defines one function that makes candidate rows. A program is the text of one
 or more of them under a frame (``strategies/frame.py``) that drops candidates too near to normal rows and

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
@@ -32,9 +33,9 @@ from ..detectors import DetectorSource
 from ..errors import BusyError, LlmdasError
 from ..files import storage_errors
 from ..registry import Registry, Synthesizer
-from ..report import Verdict, VerificationReport
-from ..verification import ToyBench, probe, verify
-from .proposers import Attempt, Brief, Proposer
+from ..report import Verdict
+from ..verification import ToyBench, Trial, judge, probe, try_program
+from .proposers import Brief, Proposer
 from .runs import ENDED, Event, Listener, Result, RunFolder, Status
 
 __all__ = ["State", "begin", "run"]
@@ -160,9 +161,10 @@ class _Agent:
         self.folder = folder
         self.proposer = proposer
         self.registry = registry
-        self.listen = listen
+        self._listen = listen
         self.bench = ToyBench(DetectorSource.from_card(folder.card()), seed=folder.seed)
-        self.clock = time.monotonic()
+        self._trial: Trial | None = None
+        self._clock = time.monotonic()
 
     def go(self) -> Result:
         """Walk the graph to its end, or on from where it stood."""
@@ -177,7 +179,8 @@ class _Agent:
                     state = graph.invoke(None if begun else first, config, durability="sync")
             except LlmdasError as error:
                 self._tell("error", str(error))
-                self.folder.save_result(Result("error", str(error), None, self._spent(begun or first)))
+                spent = graph.get_state(config).values.get("spent", 0.0)
+                self.folder.save_result(Result("error", str(error), None, round(spent, 3)))
                 raise
         result = Result(state["status"], state["reason"], state["best"], round(state["spent"], 3))
         self.folder.save_result(result)
@@ -241,10 +244,20 @@ class _Agent:
         return self._timed(state, round=number)
 
     def run(self, state: State) -> dict[str, Any]:
-        return self._checked(state, run_checks)
+        number = state["round"]
+        self._trial = self._tried(number, tell=True)
+        if self._trial.evidence is None:
+            self.folder.save_report(number, self._trial.report())
+        return self._timed(state, passed=self._trial.evidence is not None)
 
     def verify(self, state: State) -> dict[str, Any]:
-        return self._checked(state, verify)
+        number = state["round"]
+        # after an interruption the rows are gone; the same seed makes them again
+        trial = self._trial or self._tried(number, tell=False)
+        self._trial = None
+        report = judge(trial, on_verdict=lambda verdict: self._tell_verdict(number, verdict))
+        self.folder.save_report(number, report)
+        return self._timed(state, passed=report.accepted)
 
     def revise(self, state: State) -> dict[str, Any]:
         budget, last = self.folder.budget, self.folder.report(state["round"])
@@ -262,13 +275,76 @@ class _Agent:
 
     def register(self, state: State) -> dict[str, Any]:
         number = state["round"]
-        synthesizer = self._synthesizer(number)
-        # a run that was killed after this step was done does it again: the registry need not change twice
-        if not self._registered(synthesizer):
-            synthesizer = self.registry.add(synthesizer)
+        # a run that was killed right after registering comes here again: once is enough
+        synthesizer = self._already_registered(number) or self.registry.add(self._synthesizer(number))
         self._tell("registered", f"registered '{synthesizer.name}'", folder=str(synthesizer.folder))
         reason = f"program {number} passed every check"
         return self._timed(state, status="accepted", reason=reason, best=number)
 
     def give_up(self, state: State) -> dict[str, Any]:
         return self._timed(state)
+
+    def _tried(self, number: int, *, tell: bool) -> Trial:
+        listener = (lambda verdict: self._tell_verdict(number, verdict)) if tell else None
+        return try_program(self.folder.proposal(number).program, self.bench, on_verdict=listener)
+
+    @staticmethod
+    def _unless_ended(onward: str) -> Callable[[State], str]:
+        return lambda state: onward if state["status"] == "running" else "give_up"
+
+    @staticmethod
+    def _by_report(onward: str) -> Callable[[State], str]:
+        return lambda state: onward if state["passed"] else "revise"
+
+    def _best(self, rounds: int) -> int:
+        """Return the attempt that got furthest: most checks passed, the later one of equals."""
+
+        def progress(number: int) -> tuple[int, int]:
+            verdicts = self.folder.report(number).verdicts
+            return sum(verdict.passed for verdict in verdicts), number
+
+        return max(range(1, rounds + 1), key=progress)
+
+    def _synthesizer(self, number: int) -> Synthesizer:
+        provenance = {
+            "proposer": self.folder.proposer,
+            "run": self.folder.id,
+            "attempt": number,
+            "seed": self.folder.seed,
+            "registered": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        return Synthesizer(
+            name=self.folder.detector,
+            card=self.folder.card(),
+            proposal=self.folder.proposal(number),
+            report=self.folder.report(number),
+            profile=self.folder.profile(),
+            provenance=provenance,
+        )
+
+    def _already_registered(self, number: int) -> Synthesizer | None:
+        name = self.folder.detector
+        found = self.registry.get(name) if name in self.registry.names() else None
+        same = found and (found.provenance.get("run"), found.provenance.get("attempt")) == (
+            self.folder.id,
+            number,
+        )
+        return found if same else None
+
+    def _timed(self, state: State, **update: Any) -> dict[str, Any]:
+        """Return a node's update to the state, with the time it took added."""
+        now = time.monotonic()
+        spent, self._clock = state["spent"] + now - self._clock, now
+        return {"spent": spent, **update}
+
+    def _tell_verdict(self, number: int, verdict: Verdict) -> None:
+        word = "passed" if verdict.passed else "failed"
+        self._tell(
+            "check", f"{verdict.code} {word}: {verdict.message}", round=number, verdict=verdict.model_dump()
+        )
+
+    def _tell(self, step: str, message: str, **data: Any) -> None:
+        event = Event(step, message, data)
+        self.folder.record(event)
+        if self._listen is not None:
+            self._listen(event)

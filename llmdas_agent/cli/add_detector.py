@@ -95,7 +95,9 @@ def _print_result(folder: RunFolder, result: Result) -> None:
         proposal = folder.proposal(result.best)
         screen.print(f"\nblind spot  {escape(proposal.blind_spot)}")
         screen.print(f"borderline  {escape(proposal.borderline)}")
-        screen.print(f"program     {escape(str(folder.attempt_folder(result.best) / 'program.py'))}", soft_wrap=True)
+        screen.print(
+            f"program     {escape(str(folder.attempt_folder(result.best) / 'program.py'))}", soft_wrap=True
+        )
     screen.print(f"run         {escape(str(folder.path))}", soft_wrap=True)
     if result.status == "accepted":
         name = folder.detector

@@ -56,9 +56,9 @@ def check(
     for file in files:
         try:
             loaded = _checked(file)
-        except LlmdasError as error:  # the other files are checked as well; all errors are shown below
-            failed.append(error)
-            findings.append({"file": str(file), "ok": False, **error.as_dict()})
+        except LlmdasError as refusal:  # the other files are checked as well; all errors are shown below
+            failed.append(refusal)
+            findings.append({"file": str(file), "ok": False, **refusal.as_dict()})
             continue
         findings.append(
             {

@@ -6,7 +6,16 @@ from .output import JsonOption, console, emit_json
 
 __all__ = ["doctor"]
 
-_PACKAGES = ("llmdas-agent", "numpy", "scipy", "scikit-learn", "pyod", "RestrictedPython", "langgraph", "polars")
+_PACKAGES = (
+    "llmdas-agent",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pyod",
+    "RestrictedPython",
+    "langgraph",
+    "polars",
+)
 
 
 def doctor(as_json: JsonOption = False) -> None:

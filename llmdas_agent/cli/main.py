@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LlmdasError
-from . import add_detector, cards, doctor, plugins, registry, tables
+from . import add_detector, cards, doctor, plugins, registry
 
 __all__ = ["app", "main"]
 
@@ -53,9 +53,6 @@ def root(
 
 
 app.command("add-detector")(add_detector.add_detector)
-app.command("fit")(tables.fit)
-app.command("score")(tables.score)
-app.command("synthesize")(tables.synthesize)
 app.command("list")(registry.list_)
 app.command("show")(registry.show)
 app.command("remove")(registry.remove)

@@ -92,7 +92,9 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
     screen.print(f"blind spot  {escape(proposal.blind_spot)}")
     screen.print(f"borderline  {escape(proposal.borderline)}\n")
     screen.print(checks_table(found.report))
-    made = ", ".join(f"{key} {value}" for key, value in found.provenance.items() if isinstance(value, (str, int)))
+    made = ", ".join(
+        f"{key} {value}" for key, value in found.provenance.items() if isinstance(value, (str, int))
+    )
     screen.print(f"\nfrom        {found.origin}: {escape(made)}")
     screen.print(f"source      {escape(str(found.folder))}/program.py", soft_wrap=True)
 
@@ -138,7 +140,9 @@ def verify(
         source = program.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"cannot be read ({what.lower()})", where=str(program), hint="Give a Python file") from None
+        raise InputError(
+            f"cannot be read ({what.lower()})", where=str(program), hint="Give a Python file"
+        ) from None
     bench = ToyBench(resolve(detector), seed=seed)
     with busy(f"checking {program.name}"):
         report = run_verification(SynthesisProgram(source), bench)

@@ -4,6 +4,7 @@ from .bench import FittedToy, ToyBench
 from .families import FAMILIES, Family
 from .probe import probe
 from .scenarios import SCENARIOS, Scenario
+from .verify import Trial, judge, try_program, verify
 
 __all__ = [
     "FAMILIES",
@@ -12,5 +13,9 @@ __all__ = [
     "FittedToy",
     "Scenario",
     "ToyBench",
+    "Trial",
+    "judge",
     "probe",
+    "try_program",
+    "verify",
 ]

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from ..detectors import Detector, DetectorSource
 from ..errors import DetectorError
 from .scenarios import SCENARIOS, Scenario
 
-__all__ = ["FittedToy", "ToyBench"]
+__all__ = ["FittedToy", "ToyBench", "auroc"]
 
 Array = NDArray[np.float64]
 
@@ -135,3 +136,9 @@ class ToyBench:
             self.notes.append(f"{scenario.name} ({size}) left out: {type(error).__name__}: {error}")
             return None
         return FittedToy(scenario, X_train, X_held_out, detector)
+
+
+def auroc(normal: Array, abnormal: Array) -> float:
+    """Return the probability that an abnormal row scores above a normal one, ties counting half."""
+    truth = np.repeat([0, 1], [len(normal), len(abnormal)])
+    return float(roc_auc_score(truth, np.concatenate([normal, abnormal])))

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t as student_t
-from sklearn.metrics import roc_auc_score
 
 from ..report import BlindSpotProfile, FamilyScore
-from .bench import FittedToy, ToyBench
+from .bench import FittedToy, ToyBench, auroc
 from .families import FAMILIES, rows_at_depth
 
-__all__ = ["auroc", "probe"]
+__all__ = ["probe"]
 
 _ROWS = 60
 _DEPTHS = np.linspace(1.5, 2.5, _ROWS)
@@ -54,12 +52,6 @@ def probe(bench: ToyBench, *, on_progress: Callable[[str], None] | None = None) 
     return BlindSpotProfile(
         detector=bench.source.name, seed=bench.seed, families=tuple(families), notes=notes
     )
-
-
-def auroc(normal: NDArray[np.float64], abnormal: NDArray[np.float64]) -> float:
-    """Return the probability that an abnormal row scores above a normal one, ties counting half."""
-    truth = np.repeat([0, 1], [len(normal), len(abnormal)])
-    return float(roc_auc_score(truth, np.concatenate([normal, abnormal])))
 
 
 def _family_aurocs(bench: ToyBench, toy: FittedToy) -> Iterator[tuple[str, float]]:

@@ -1,0 +1,220 @@
+"""A program against all checks, the cheapest first, and the report on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from ..config import SandboxLimits
+from ..errors import ProgramError
+from ..programs import SynthesisProgram
+from ..report import Verdict, VerificationReport
+from ..sandbox import SandboxResult, check_source, run_program
+from .bench import FittedToy, ToyBench
+from .checks import CHECKS, Evidence, ToyRun
+
+__all__ = ["ROWS", "Trial", "judge", "try_program", "verify"]
+
+ROWS = 60
+"""Rows that a program is asked for in each scenario."""
+
+_LIMITS = SandboxLimits(wall_seconds=10.0, cpu_seconds=10, score_rows=200_000)
+"""Less than on a user's table: the largest toy table has 500 rows."""
+
+_BEFORE_RUNNING = {
+    "parse": "It is Python.",
+    "dialect": "It keeps to the dialect of the sandbox.",
+    "signature": "It defines generate_hard_anomalies with the arguments of its contract.",
+}
+_WHILE_RUNNING = {
+    "query_budget": f"It has no more than {_LIMITS.score_rows} rows scored.",
+    "run": "It runs to its end in every scenario.",
+    "result": "It returns as many rows as asked for, all of finite numbers.",
+}
+_PACKAGES = ("llmdas-agent", "numpy", "scipy", "scikit-learn", "pyod", "RestrictedPython")
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A program run on the toy scenarios, before anything is said of its rows.
+
+    Attributes
+    ----------
+    program : SynthesisProgram
+        The program.
+    bench : ToyBench
+        The detector on the toy scenarios.
+    verdicts : tuple of Verdict
+        Whether it parses, keeps to the dialect, runs, and returns what its contract asks; the last one
+        failed when `evidence` is None.
+    evidence : Evidence or None
+        What it made.
+    seconds : float
+        How long it took, seconds.
+    """
+
+    program: SynthesisProgram
+    bench: ToyBench
+    verdicts: tuple[Verdict, ...]
+    evidence: Evidence | None
+    seconds: float
+
+    def report(self, judged: tuple[Verdict, ...] = (), seconds: float = 0.0) -> VerificationReport:
+        """Return the report on the trial, with the verdicts on its rows when they were judged."""
+        return VerificationReport(
+            detector=self.bench.source.name,
+            program_digest=self.program.digest,
+            seed=self.bench.seed,
+            verdicts=(*self.verdicts, *judged),
+            complete=len(judged) == len(CHECKS),
+            seconds=round(self.seconds + seconds, 3),
+            versions={package: version(package) for package in _PACKAGES},
+        )
+
+
+Listener = Callable[[Verdict], None]
+
+
+def try_program(program: SynthesisProgram, bench: ToyBench, *, on_verdict: Listener | None = None) -> Trial:
+    """Run a program on the toy scenarios: the first half of `verify`.
+
+    Parameters
+    ----------
+    program, bench, on_verdict
+        As in `verify`.
+
+    Returns
+    -------
+    Trial
+
+    Raises
+    ------
+    DetectorError, SandboxError
+        As `verify`.
+    """
+    began = time.monotonic()
+    verdicts: list[Verdict] = []
+    evidence: Evidence | None = None
+    try:
+        check_source(program)
+        verdicts += [Verdict(code=code, passed=True, message=text) for code, text in _BEFORE_RUNNING.items()]
+        evidence = _evidence(program, bench)
+        verdicts += _ran(evidence, bench)
+    except ProgramError as error:
+        verdicts += _broken_off(_WHILE_RUNNING if verdicts else _BEFORE_RUNNING, error)
+    for verdict in verdicts:
+        if on_verdict is not None:
+            on_verdict(verdict)
+    return Trial(program, bench, tuple(verdicts), evidence, time.monotonic() - began)
+
+
+def judge(trial: Trial, *, on_verdict: Listener | None = None) -> VerificationReport:
+    """Check what a program made: the second half of `verify`.
+
+    Parameters
+    ----------
+    trial : Trial
+        From `try_program`; where the program did not run, there is nothing to judge.
+    on_verdict : callable, optional
+        Called with each verdict as it comes.
+
+    Returns
+    -------
+    VerificationReport
+    """
+    if trial.evidence is None:
+        return trial.report()
+    began = time.monotonic()
+    judged = []
+    for check in CHECKS:
+        judged.append(check(trial.evidence))
+        if on_verdict is not None:
+            on_verdict(judged[-1])
+    return trial.report(tuple(judged), time.monotonic() - began)
+
+
+def verify(
+    program: SynthesisProgram, bench: ToyBench, *, on_verdict: Listener | None = None
+) -> VerificationReport:
+    """Run a program on the toy scenarios and check what it makes.
+
+    Parameters
+    ----------
+    program : SynthesisProgram
+        The program.
+    bench : ToyBench
+        The detector on the toy scenarios; fitted where it is not yet.
+    on_verdict : callable, optional
+        Called with each verdict as it comes.
+
+    Returns
+    -------
+    VerificationReport
+        Equal for equal program, bench and package versions, but for the seconds. A program that does not
+        run gets no verdicts on its rows, and the report is then not complete.
+
+    Raises
+    ------
+    DetectorError
+        When the detector fits fewer than three scenarios.
+    SandboxError
+        When the sandbox cannot do its work on this machine.
+    """
+    return judge(try_program(program, bench, on_verdict=on_verdict), on_verdict=on_verdict)
+
+
+def _ran(evidence: Evidence, bench: ToyBench) -> Iterator[Verdict]:
+    facts: dict[str, dict[str, Any]] = {
+        "query_budget": {"scored": {run.name: run.scored for run in evidence.runs}},
+        "run": {"scenarios": [run.name for run in evidence.runs], "left_out": list(bench.notes)},
+        "result": {"rows": ROWS},
+    }
+    for code, message in _WHILE_RUNNING.items():
+        yield Verdict(code=code, passed=True, message=message, evidence=facts[code])
+
+
+def _broken_off(stage: dict[str, str], error: ProgramError) -> Iterator[Verdict]:
+    """Yield the verdicts of a stage up to the one that an error belongs to."""
+    failed = error.code if error.code in stage else "run"
+    for code, message in stage.items():
+        if code == failed:
+            evidence = {"cause": error.code, "line": error.line}
+            where = f"{error.where}: " if error.line else ""
+            yield Verdict(
+                code=code, passed=False, message=f"{where}{error.what}.", evidence=evidence, hint=error.hint
+            )
+            return
+        yield Verdict(code=code, passed=True, message=message)
+
+
+def _evidence(program: SynthesisProgram, bench: ToyBench) -> Evidence:
+    runs = []
+    for toy in bench.toys():
+        made = _run(program, toy, _seed(bench, toy))
+        runs.append(ToyRun(toy, made.rows, made.scored_rows, made.inputs_unchanged))
+    first = runs[0].toy
+    seed = _seed(bench, first)
+    return Evidence(tuple(runs), _run(program, first, seed).rows, _run(program, first, seed + 1).rows)
+
+
+def _seed(bench: ToyBench, toy: FittedToy) -> int:
+    return int(bench.rng(toy.scenario, "program").integers(2**31))
+
+
+def _run(program: SynthesisProgram, toy: FittedToy, seed: int) -> SandboxResult:
+    try:
+        return run_program(
+            program, n_samples=ROWS, X_train=toy.X_train, score=toy.score, seed=seed, limits=_LIMITS
+        )
+    except ProgramError as error:
+        rows, columns = toy.X_train.shape
+        raise ProgramError(
+            f"{error.what} (on a table of {rows} rows and {columns} columns)",
+            code=error.code,
+            line=error.line,
+            where=error.where,
+            hint=error.hint,
+        ) from error
