@@ -1,19 +1,30 @@
-"""A base detector from a card or from an object, always with PyOD's contract: higher scores are more abnormal."""
+"""A base detector from a card or an object, under PyOD's contract: higher scores are more abnormal."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import importlib
 import inspect
+import io
 import pkgutil
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyod.models.base import BaseDetector
-from sklearn.base import BaseEstimator, ClassifierMixin, OutlierMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    OutlierMixin,
+    clone,
+    is_classifier,
+    is_outlier_detector,
+)
 
 from .cards import DetectorCard
 from .errors import DetectorError, did_you_mean
@@ -31,14 +42,14 @@ class Detector(Protocol):
         """Return scores, shape (m,), higher for more abnormal rows."""
 
 
-class SklearnDetector(BaseDetector):  # type: ignore[misc]
+class SklearnDetector(BaseDetector):  # type: ignore[misc]  # PyOD has no types
     """A scikit-learn outlier detector under PyOD's contract: its sign is turned.
 
     Parameters
     ----------
     estimator : estimator
-        Such as `sklearn.ensemble.IsolationForest`; `sklearn.neighbors.LocalOutlierFactor` with
-        ``novelty=True``.
+        Such as `sklearn.ensemble.IsolationForest`, a pipeline that ends in one, or
+        `sklearn.neighbors.LocalOutlierFactor` with ``novelty=True``.
     contamination : float
         Share of outliers expected in training, in (0, 0.5].
     """
@@ -69,7 +80,7 @@ class DetectorSource:
     name : str
         The registry's key.
     make : callable
-        ``make(random_state) -> Detector``, unfitted.
+        ``make(random_state) -> Detector``, unfitted. The seed goes wherever none was given.
     card : DetectorCard or None
         Its card, when it was built from one.
     class_path : str
@@ -85,32 +96,53 @@ class DetectorSource:
     def from_card(cls, card: DetectorCard) -> DetectorSource:
         """Return the source that a card describes.
 
+        Parameters
+        ----------
+        card : DetectorCard
+            The card; its ``build`` alone decides.
+
+        Returns
+        -------
+        DetectorSource
+
         Raises
         ------
         DetectorError
             When the class cannot be imported, is no detector, or refuses the parameters.
         """
         kind = import_class(card.build.class_path, where=f"card '{card.name}': field 'build.class'")
-        params = {key: list(v) if isinstance(v, tuple) else v for key, v in card.build.params.items()}
 
         def make(random_state: int | None) -> Detector:
-            return _instance(kind, params, random_state, card)
+            return _from_card(kind, card, random_state)
 
         make(0)
         return cls(card.name, make, card, card.build.class_path)
 
     @classmethod
-    def from_object(cls, detector: Any, name: str | None = None) -> DetectorSource:
-        """Return the source of an unfitted detector object, which itself stays untouched.
+    def from_object(cls, detector: object, name: str | None = None) -> DetectorSource:
+        """Return the source of a detector object, which itself stays untouched.
+
+        Parameters
+        ----------
+        detector : object
+            A PyOD detector, a scikit-learn outlier detector, a pipeline that ends in one, or anything with
+            ``fit`` and ``decision_function``.
+        name : str, optional
+            The registry's key; by default the class's name in lower case.
+
+        Returns
+        -------
+        DetectorSource
 
         Raises
         ------
         DetectorError
-            When the object is no detector.
+            When the object is no detector, or cannot be copied.
         """
         kind = type(detector)
         path = f"{kind.__module__}.{kind.__qualname__}"
-        if isinstance(detector, type) or not _is_detector(kind):
+        classifies = isinstance(detector, BaseEstimator) and is_classifier(detector)
+        if isinstance(detector, type) or not _is_detector(kind) or classifies:
             raise DetectorError(
                 f"{detector!r:.80} is no detector",
                 where="base",
@@ -118,16 +150,15 @@ class DetectorSource:
             )
 
         def make(random_state: int | None) -> Detector:
-            copy = clone(detector)
-            if random_state is not None and copy.get_params().get("random_state", 0) is None:
-                copy.set_params(random_state=random_state)
-            return copy if isinstance(copy, BaseDetector) else _turned(copy, path)
+            return _copied(detector, path, random_state)
 
         make(0)
-        return cls(name or kind.__name__.lower(), make, None, path)
+        return cls(name or _plain_name(kind), make, None, path)
 
     def try_out(self) -> None:
         """Fit the detector on a toy table and score other rows of it.
+
+        What the detector prints or warns of meanwhile is not shown.
 
         Raises
         ------
@@ -138,33 +169,23 @@ class DetectorSource:
         rng = np.random.default_rng(0)
         X, near, far = rng.normal(size=(200, 5)), rng.normal(size=(60, 5)), 8.0 * rng.normal(size=(60, 5))
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _quiet():
                 detector = self.make(0)
                 detector.fit(X)
                 scores = np.asarray(detector.decision_function(np.vstack([near, far])), dtype=np.float64)
-        except Exception as error:  # a stranger's detector may raise anything; it is named with its cause
+        except DetectorError:
+            raise
+        except (Exception, SystemExit) as error:  # a stranger's detector may raise anything; it is named
             raise DetectorError(
-                f"{self.class_path} fails on a toy table of 200 rows and 5 columns: {type(error).__name__}: {error}",
+                f"{self.class_path} fails on a toy table of 200 rows and 5 columns: {_line(error)}",
                 where=where,
-                hint="Check the card's build.params",
+                hint="Check its parameters, or fit it by hand on a table of your own",
             ) from error
-        if scores.shape != (120,) or not np.isfinite(scores).all():
-            raise DetectorError(
-                f"{self.class_path}.decision_function returned shape {scores.shape} with {np.isnan(scores).sum()} NaN for 120 rows",
-                where=where,
-                hint="It must return one finite score per row",
-            )
-        if np.mean(scores[60:, None] > scores[None, :60]) < 0.5:
-            raise DetectorError(
-                f"{self.class_path} scores rows far from the data lower than rows inside it",
-                where=where,
-                hint="decision_function must rise with abnormality (PyOD's convention); turn its sign",
-            )
+        _check_toy_scores(scores, len(near), self.class_path, where)
 
 
 def import_class(class_path: str, *, where: str) -> type:
-    """Import a detector's class.
+    """Import a detector's class; what its module prints meanwhile is not shown.
 
     Parameters
     ----------
@@ -173,6 +194,10 @@ def import_class(class_path: str, *, where: str) -> type:
     where : str
         Named in errors.
 
+    Returns
+    -------
+    type
+
     Raises
     ------
     DetectorError
@@ -180,34 +205,34 @@ def import_class(class_path: str, *, where: str) -> type:
     """
     module_name, _, class_name = class_path.rpartition(".")
     try:
-        module = importlib.import_module(module_name)
+        with _quiet():
+            module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(missing + "."):
-            hint = _near_module(missing)
             raise DetectorError(
-                f"there is no module '{missing}' for class '{class_path}'", where=where, hint=hint
+                f"there is no module '{missing}' for class '{class_path}'",
+                where=where,
+                hint=_near_module(missing),
             ) from None
         raise DetectorError(
             f"class '{class_path}' needs the package '{missing}', which is not installed",
             where=where,
             hint=f"`pip install {missing}`",
         ) from None
-    except Exception as error:  # importing a stranger's module runs its code
-        raise DetectorError(
-            f"module '{module_name}' fails to import: {type(error).__name__}: {error}", where=where
-        ) from error
+    except (Exception, SystemExit) as error:  # importing a stranger's module runs its code
+        raise DetectorError(f"module '{module_name}' fails to import: {_line(error)}", where=where) from error
     kind = getattr(module, class_name, None)
     if kind is None:
-        classes = [
+        near = [
             name for name, value in vars(module).items() if inspect.isclass(value) and _is_detector(value)
         ]
         raise DetectorError(
             f"module '{module_name}' has no class '{class_name}'",
             where=where,
-            hint=did_you_mean(class_name, classes),
+            hint=did_you_mean(class_name, near),
         )
-    if not inspect.isclass(kind) or not _is_detector(kind):
+    if not inspect.isclass(kind) or not _is_detector(kind) or inspect.isabstract(kind):
         raise DetectorError(
             f"'{class_path}' is no detector",
             where=where,
@@ -222,40 +247,115 @@ def _is_detector(kind: type) -> bool:
     return scores and callable(getattr(kind, "fit", None)) and not issubclass(kind, ClassifierMixin)
 
 
-def _instance(kind: type, params: dict[str, Any], random_state: int | None, card: DetectorCard) -> Detector:
-    accepted = inspect.signature(kind).parameters
-    seeded = (
-        {"random_state": random_state} if "random_state" in accepted and "random_state" not in params else {}
-    )
+def _from_card(kind: type, card: DetectorCard, random_state: int | None) -> Detector:
+    where = f"card '{card.name}': field 'build.params'"
+    params = copy.deepcopy(card.build.params)
+    accepted = _parameters(kind)
+    seeded = "random_state" in accepted and "random_state" not in params
     try:
-        detector = kind(**params, **seeded)
-    except Exception as error:  # a stranger's constructor may raise anything
+        with _quiet():
+            detector = kind(**params, **({"random_state": random_state} if seeded else {}))
+    except (Exception, SystemExit) as error:  # a stranger's constructor may raise anything
         unknown = [key for key in params if key not in accepted]
-        hint = did_you_mean(unknown[0], accepted) if unknown else "Check the parameters in the card"
         raise DetectorError(
-            f"{card.build.class_path} refuses its parameters: {error}",
-            where=f"card '{card.name}': field 'build.params'",
-            hint=hint,
+            f"{card.build.class_path} refuses its parameters: {_line(error)}",
+            where=where,
+            hint=did_you_mean(unknown[0], accepted) if unknown else "Correct them, or leave them out",
         ) from error
-    return _turned(detector, card.build.class_path) if isinstance(detector, OutlierMixin) else detector
+    return _under_pyod(detector, card.build.class_path, where)
 
 
-def _turned(estimator: Any, class_path: str) -> Detector:
-    if not hasattr(estimator, "decision_function"):
+def _copied(detector: object, class_path: str, random_state: int | None) -> Detector:
+    try:
+        with _quiet():
+            twin = clone(detector, safe=False)
+            unseeded = {
+                key: random_state
+                for key, value in (twin.get_params() if hasattr(twin, "get_params") else {}).items()
+                if key.split("__")[-1] == "random_state" and value is None
+            }
+            if unseeded and random_state is not None:
+                twin.set_params(**unseeded)
+    except (Exception, SystemExit) as error:  # cloning runs a stranger's constructor
+        raise DetectorError(
+            f"{class_path} cannot be copied: {_line(error)}",
+            where="base",
+            hint="Its constructor must only store its parameters, under their own names",
+        ) from error
+    return _under_pyod(twin, class_path, "base")
+
+
+def _under_pyod(detector: Any, class_path: str, where: str) -> Detector:
+    """Return the detector itself where its scores rise with abnormality, else with the sign turned."""
+    risen: Detector = detector
+    if isinstance(detector, BaseDetector) or not isinstance(detector, BaseEstimator):
+        return risen
+    if not hasattr(detector, "decision_function"):
         raise DetectorError(
             f"{class_path} cannot score rows it was not fitted on",
-            where="build.params",
+            where=where,
             hint="For LocalOutlierFactor set novelty: true",
         )
-    return SklearnDetector(estimator) if isinstance(estimator, OutlierMixin) else estimator
+    return SklearnDetector(detector) if is_outlier_detector(detector) else risen
+
+
+def _check_toy_scores(scores: NDArray[np.float64], n_near: int, class_path: str, where: str) -> None:
+    if scores.shape != (2 * n_near,):
+        raise DetectorError(
+            f"{class_path}.decision_function returned an array of shape {scores.shape} for {2 * n_near} rows",
+            where=where,
+            hint="It must return one score per row",
+        )
+    strange = int(np.sum(~np.isfinite(scores)))
+    if strange:
+        raise DetectorError(
+            f"{class_path}.decision_function returned {strange} scores that are not finite, of {len(scores)}",
+            where=where,
+            hint="It must return one finite score per row",
+        )
+    near, far = scores[None, :n_near], scores[n_near:, None]
+    auroc = float(np.mean(far > near) + np.mean(far == near) / 2)
+    # A linear detector may sit near 0.5 here and be right elsewhere; a turned sign shows as nearly 0.
+    if auroc < 0.25 or np.ptp(scores) == 0:
+        raise DetectorError(
+            f"{class_path} does not score rows far from the data above rows inside it (AUROC {auroc:.2f})",
+            where=where,
+            hint="decision_function must rise with abnormality; is its sign turned?",
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep a stranger's prints off stdout, where a command's own result goes, and its warnings off stderr."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
+    try:
+        found = inspect.signature(kind).parameters
+    except ValueError:  # a class written in C may not tell
+        return {}
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: parameter for name, parameter in found.items() if parameter.kind in named}
+
+
+def _plain_name(kind: type) -> str:
+    return re.sub(r"^[^a-z]+|[^a-z0-9_-]", "", kind.__name__.lower())[:64] or "detector"
 
 
 def _near_module(missing: str) -> str:
     parent, _, leaf = missing.rpartition(".")
     if not parent:
-        return f"`pip install {missing}`, or correct the class path"
+        return f"`pip install {missing}`, correct the path, or name the module's folder in PYTHONPATH"
     try:
         paths = importlib.import_module(parent).__path__
     except (ImportError, AttributeError):
         return "Correct the class path"
     return did_you_mean(leaf, [module.name for module in pkgutil.iter_modules(paths)])
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split()).rstrip(".")
+    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
