@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 import pluggy
 
@@ -15,6 +19,7 @@ from .hookspecs import PROJECT, DetectorEntry
 __all__ = ["BUILTIN", "Plugins", "Problem", "load_plugins"]
 
 BUILTIN = "llmdas-agent"
+"""The distribution that the built-in detectors come with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,7 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        remove = f"`pip uninstall {self.plugin}` removes it"
-        return f"plugin {self.plugin}: {self.what}; {remove}"
+        return f"plugin {self.plugin}: {self.what}; `pip uninstall {self.plugin}` removes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +58,31 @@ class Plugins:
     problems: tuple[Problem, ...]
 
     def detector(self, name: str) -> DetectorEntry | None:
-        """Return the entry of this name, or None.
+        """Return the entry of a name.
+
+        Parameters
+        ----------
+        name : str
+            The detector's name.
+
+        Returns
+        -------
+        DetectorEntry or None
+            None when no plugin brings it.
 
         Raises
         ------
         PluginError
-            When two distributions claim the name.
+            When it is claimed twice.
         """
         claims = self.detectors.get(name, [])
         if len(claims) > 1:
-            owners = " and ".join(owner for owner, _ in claims)
-            last = next((owner for owner, _ in claims if owner != BUILTIN), BUILTIN)
+            owners = [owner for owner, _ in claims]
+            foreign = next((owner for owner in owners if owner != BUILTIN), BUILTIN)
             raise PluginError(
-                f"detector '{name}' is brought by {owners}",
+                f"detector '{name}' is brought by {' and by '.join(owners)}",
                 where="plugins",
-                hint=f"Keep one: `pip uninstall {last}`, or ask its author to choose another name",
+                hint=f"Keep one: `pip uninstall {foreign}`, or ask its author to choose another name",
             )
         return claims[0][1] if claims else None
 
@@ -81,11 +95,13 @@ def load_plugins() -> Plugins:
     manager.register(builtin, name=BUILTIN)
     problems = _load_entry_points(manager)
     detectors: dict[str, list[tuple[str, DetectorEntry]]] = {}
+    # The hook is not called as one, since the first implementation that raises would silence the others.
     for implementation in manager.hook.llmdas_detectors.get_hookimpls():
-        owner = implementation.plugin_name
+        owner = _distribution(implementation.plugin_name)
         try:
-            entries = _checked(implementation.function())
-        except Exception as error:  # a stranger's code may raise anything; the plugin is named and left out
+            with _off_stdout():
+                entries = _checked(implementation.function())
+        except (Exception, SystemExit) as error:  # a stranger's code may raise anything; it is named
             problems.append(Problem(owner, f"its hook llmdas_detectors failed: {_line(error)}"))
             continue
         for entry in entries:
@@ -95,24 +111,49 @@ def load_plugins() -> Plugins:
 
 def _load_entry_points(manager: pluggy.PluginManager) -> list[Problem]:
     problems = []
-    for entry_point in metadata.entry_points(group=PROJECT):
+    for entry_point in sorted(metadata.entry_points(group=PROJECT)):
         owner = entry_point.dist.name if entry_point.dist is not None else entry_point.name
+        # One distribution may bring several plugins; pluggy wants a name for each.
+        name = f"{owner}:{entry_point.name}"
         try:
-            manager.register(entry_point.load(), name=owner)
+            with _off_stdout():
+                plugin = entry_point.load()
+            manager.register(plugin, name=name)
+            # Called after each one, so that a misspelt hook is blamed on the plugin that has it.
             manager.check_pending()
-        except Exception as error:  # as above: importing a plugin runs a stranger's code
-            if manager.has_plugin(owner):
-                manager.unregister(name=owner)
+        except (Exception, SystemExit) as error:  # importing a plugin runs a stranger's code
+            if manager.has_plugin(name):
+                manager.unregister(name=name)
             problems.append(Problem(owner, f"could not be loaded: {_line(error)}"))
     return problems
 
 
-def _checked(entries: object) -> list[DetectorEntry]:
+def _checked(entries: object) -> Sequence[DetectorEntry]:
     if not isinstance(entries, (list, tuple)) or not all(isinstance(item, DetectorEntry) for item in entries):
-        raise TypeError(f"returned {type(entries).__name__}, expected a list of DetectorEntry")
-    return list(entries)
+        raise TypeError(f"it returned {_in_words(entries)}, where a list of DetectorEntry is expected")
+    for entry in entries:
+        if not isinstance(entry.card, Path) or not isinstance(entry.synthesizer, Path | None):
+            raise TypeError("a DetectorEntry holds paths of the class pathlib.Path")
+        if not entry.card.is_file():
+            raise FileNotFoundError(f"there is no card {entry.card}")
+    return entries
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {', '.join(sorted({type(item).__name__ for item in value}))}"
+    return type(value).__name__
+
+
+def _distribution(plugin_name: str) -> str:
+    return plugin_name.partition(":")[0]
+
+
+def _off_stdout() -> contextlib.AbstractContextManager[object]:
+    """Keep a stranger's prints off stdout, where a command's own result goes."""
+    return contextlib.redirect_stdout(io.StringIO())
 
 
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".")
+    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
