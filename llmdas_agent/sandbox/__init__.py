@@ -1,0 +1,9 @@
+"""Runs programs that nobody trusts: a language they cannot leave, in a process that can do nothing else.
+
+`check_source` reads a program, `run_program` runs it, `layers` says what holds it on this machine.
+"""
+
+from llmdas_agent.sandbox.layers import Layer, layers
+from llmdas_agent.sandbox.runner import SandboxResult, check_source, run_program
+
+__all__ = ["Layer", "SandboxResult", "check_source", "layers", "run_program"]
