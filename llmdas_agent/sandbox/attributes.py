@@ -153,8 +153,8 @@ class _SafeFormatter(string.Formatter):
 
 
 def _allowed_names(kind: type) -> frozenset[str]:
-    """Return the fixed list of attributes for a type; for scientific classes `_is_allowed` adds fitted
-    ones.""" exact = _ALLOWED.get(kind)
+    """Return the fixed list of attributes for a type; `_is_allowed` adds those that estimators fit."""
+    exact = _ALLOWED.get(kind)
     if exact is not None:
         return exact
     if issubclass(kind, np.generic):
