@@ -12,7 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from .errors import CardError
@@ -23,9 +23,9 @@ Path = tuple[str | int, ...]
 """The way to a value: keys of mappings, indices into lists."""
 
 MAX_INTEGER = 2**63
-_CONSTRUCTED = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null")}
 # A date is text to us, and '<<' and '=' are ordinary keys: YAML 1.1 would give them a meaning.
 _TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "timestamp", "merge", "value")}
+_PLAIN_TAGS = _TEXT | {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null", "map", "seq")}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -107,11 +107,15 @@ class _NodeReader:
         self._where = where
         self._seen: set[int] = set()
 
-    def value(self, node: Node, path: Path) -> Any:
-        self.lines.setdefault(path, node.start_mark.line + 1)
+    def value(self, node: MappingNode | SequenceNode | ScalarNode, path: Path) -> Any:
         if id(node) in self._seen:
+            # the node's own line is that of its anchor
+            self.lines.setdefault(path, self.lines[path[:-1]])
             raise self._error("is an alias, which a card does not use", path, "Write the value out")
         self._seen.add(id(node))
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if node.tag not in _PLAIN_TAGS:
+            raise self._error("has a tag, which a card does not use", path, f"Delete '{node.tag}'")
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -137,8 +141,6 @@ class _NodeReader:
     def _scalar(self, node: ScalarNode, path: Path) -> Any:
         if node.tag in _TEXT:
             return self._text(node.value, path)
-        if node.tag not in _CONSTRUCTED:
-            raise self._error(f"has the tag {node.tag}, which a card does not use", path, "Delete the tag")
         try:
             value = self._constructor.construct_object(node)
         except (ValueError, KeyError, YAMLError):  # '!!int word', or a number of thousands of digits
