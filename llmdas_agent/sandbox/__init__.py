@@ -3,7 +3,7 @@
 `check_source` reads a program, `run_program` runs it, `layers` says what holds it on this machine.
 """
 
-from llmdas_agent.sandbox.layers import Layer, layers
+from llmdas_agent.sandbox.layers import Layer, grade, layers
 from llmdas_agent.sandbox.runner import SandboxResult, check_source, run_program
 
-__all__ = ["Layer", "SandboxResult", "check_source", "layers", "run_program"]
+__all__ = ["Layer", "SandboxResult", "check_source", "grade", "layers", "run_program"]

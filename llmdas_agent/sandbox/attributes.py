@@ -17,7 +17,7 @@ import numpy as np
 from llmdas_agent.sandbox.allowed import missing_member, names
 from llmdas_agent.sandbox.oracle import ScoreModel
 
-__all__ = ["Namespace", "guarded_getattr", "guarded_hasattr", "serial"]
+__all__ = ["Kind", "Namespace", "guarded_getattr", "guarded_hasattr", "real_kinds", "serial"]
 
 
 class Namespace:
@@ -36,7 +36,7 @@ class Namespace:
 _NDARRAY = """
     T all any argmax argmin argpartition argsort astype choose clip compress conj copy cumprod cumsum
     diagonal dot dtype fill flat flatten imag item itemsize mT max mean min nbytes ndim nonzero partition
-    prod ptp put ravel real repeat reshape resize round searchsorted shape size sort squeeze std strides sum
+    prod ptp put ravel real repeat reshape round searchsorted shape size sort squeeze std strides sum
     swapaxes take tolist trace transpose var
 """
 _GENERATOR = """
@@ -147,6 +147,7 @@ class _SafeFormatter(string.Formatter):
     """``str.format`` without attribute access inside the braces."""
 
     def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        """Return what a replacement field names, which must be a whole argument."""
         if "." in field_name or "[" in field_name:
             raise AttributeError("'.' and '[' are not available inside format fields: use an f-string")
         return super().get_field(field_name, args, kwargs)
@@ -181,6 +182,41 @@ def _plain_args(error: BaseException) -> tuple[Any, ...]:
     """Return an exception's arguments as plain values: exceptions of C code can carry live objects."""
     plain = (str, int, float, bool, type(None))
     return tuple(argument if type(argument) in plain else str(argument) for argument in error.args)
+
+
+class Kind:
+    """A class as programs see it: good for ``isinstance``, and callable only where making one is safe.
+
+    Parameters
+    ----------
+    kind : type
+        The class itself.
+    make : callable, optional
+        What a call does instead of the class.
+    """
+
+    __slots__ = ("kind", "make")
+
+    def __init__(self, kind: type, make: Callable[..., Any] | None = None) -> None:
+        self.kind = kind
+        self.make = make
+
+    def __repr__(self) -> str:
+        return f"<class '{self.kind.__name__}'>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.make is None:
+            raise TypeError(
+                f"{self.kind.__name__} cannot be called here; for new arrays use np.zeros or np.empty"
+            )
+        return self.make(*args, **kwargs)
+
+
+def real_kinds(kinds: Any) -> Any:
+    """Return the classes behind what a program passes to ``isinstance``."""
+    if type(kinds) is tuple:
+        return tuple(real_kinds(kind) for kind in kinds)
+    return kinds.kind if type(kinds) is Kind else kinds
 
 
 def serial(method: Callable[..., Any]) -> Callable[..., Any]:

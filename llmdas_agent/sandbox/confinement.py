@@ -12,9 +12,13 @@ from pathlib import Path
 
 from llmdas_agent.sandbox import landlock, seccomp
 
-__all__ = ["Limits", "confine_kernel", "confine_process"]
+__all__ = ["Limits", "confine_kernel", "confine_process", "isolate_network"]
 
 NOBODY = 65534
+# Landlock's rules are made through a descriptor; after that there is none to be had.
+_FEW_FILES = 5
+_CLONE_NEWNET = 0x40000000
+_CLONE_NEWIPC = 0x08000000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
@@ -36,7 +40,7 @@ class Limits:
     memory_mib: int
 
 
-def confine_process(limits: Limits, keep: int) -> None:
+def confine_process(limits: Limits, keep: int) -> str:
     """Own group, no descriptors but one, no other user's rights, limits, and no life without the parent.
 
     Parameters
@@ -45,13 +49,15 @@ def confine_process(limits: Limits, keep: int) -> None:
         What the kernel shall count.
     keep : int
         The one descriptor that stays open besides the three standard ones, which lead to null.
+
+    Returns
+    -------
+    str
+        Why rights of root could not be given up, or nothing.
     """
     os.closerange(3, keep)
     os.closerange(keep + 1, 1 << 16)
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+    weakness = _drop_rights()
     set_limits(limits)
     if sys.platform == "linux":
         zygote = os.getppid()
@@ -59,6 +65,19 @@ def confine_process(limits: Limits, keep: int) -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != zygote:
             os._exit(1)
+    return weakness
+
+
+def _drop_rights() -> str:
+    if os.geteuid() != 0:
+        return ""
+    try:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    except OSError as error:
+        return f"root cannot become user {NOBODY} here: {error.strerror}"
+    return ""
 
 
 def set_limits(limits: Limits) -> None:
@@ -67,7 +86,7 @@ def set_limits(limits: Limits) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_NPROC: 0,
-        resource.RLIMIT_NOFILE: 0,
+        resource.RLIMIT_NOFILE: _FEW_FILES,
         resource.RLIMIT_CPU: limits.cpu_seconds,
     }
     held = _address_space()
@@ -113,7 +132,7 @@ def confine_kernel() -> dict[str, str]:
         return dict.fromkeys(("landlock", "seccomp"), "only Linux has it")
     found = {}
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    for name, apply in (("landlock", landlock.deny_all), ("seccomp", seccomp.allow_computing_only)):
+    for name, apply in (("landlock", _landlock), ("seccomp", seccomp.allow_computing_only)):
         try:
             apply()
         except OSError as error:
@@ -121,3 +140,27 @@ def confine_kernel() -> dict[str, str]:
         else:
             found[name] = ""
     return found
+
+
+def _landlock() -> None:
+    try:
+        landlock.deny_all()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def isolate_network() -> str:
+    """Move this process, and all that it will fork, to a network without interfaces.
+
+    Returns
+    -------
+    str
+        Why it could not be done, or nothing.
+    """
+    if sys.platform != "linux":
+        return "only Linux has it"
+    if os.geteuid() != 0:
+        return "only root may make one without giving programs more to attack"
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET | _CLONE_NEWIPC):
+        return os.strerror(ctypes.get_errno())
+    return ""

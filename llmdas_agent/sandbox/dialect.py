@@ -215,7 +215,7 @@ class Dialect(RestrictingNodeTransformer):
         """Leave loops as they are: no object of the dialect runs foreign code when it is iterated."""
         if getattr(node, "is_async", 0):
             self.error(node.target, "async is not available")
-        return self.node_contents_visit(node)
+        return self._as_written(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802
         if node.value is None:

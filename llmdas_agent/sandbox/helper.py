@@ -14,6 +14,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import llmdas_agent
 from llmdas_agent.errors import SandboxError
@@ -24,6 +25,7 @@ __all__ = ["Helper", "HelperLostError", "Worker", "discard", "helper_for"]
 
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
+END_SECONDS = 1.0
 
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
@@ -84,9 +86,11 @@ class Helper:
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = _spawn(theirs, scientific)
-        self.kernel = self._greeting()
+        greeting = self._greeting()
+        self.kernel: dict[str, str] = greeting["kernel"]
+        self.process: str = greeting["process"]
 
-    def _greeting(self) -> dict[str, str]:
+    def _greeting(self) -> dict[str, Any]:
         self._control.settimeout(START_SECONDS)
         fd = self._control.fileno()
         try:
@@ -107,8 +111,7 @@ class Helper:
         if "error" in greeting:
             self.close()
             raise SandboxError(f"the sandbox's helper cannot start: {greeting['error']}")
-        found: dict[str, str] = greeting["kernel"]
-        return found
+        return greeting  # type: ignore[no-any-return]
 
     @property
     def alive(self) -> bool:
@@ -142,8 +145,8 @@ class Helper:
             os.close(writer)
         return Worker(run_id, mine, reader)
 
-    def ended(self, worker: Worker) -> int:
-        """Wait for a worker that closed its socket, and return its wait status.
+    def ended(self, worker: Worker) -> int | None:
+        """Return the wait status of a worker that closed its socket, or None when it still runs.
 
         Raises
         ------
@@ -152,14 +155,15 @@ class Helper:
         SandboxError
             When there was no process to be had.
         """
-        if select.select([worker.status_fd], [], [], STOP_SECONDS)[0]:
+        if select.select([worker.status_fd], [], [], END_SECONDS)[0]:
             data = os.read(worker.status_fd, STATUS.size)
-            if len(data) == STATUS.size:
-                status: int = STATUS.unpack(data)[0]
-                if status == COULD_NOT_FORK:
-                    raise SandboxError("the system gives the sandbox no further process")
-                return status
-        raise HelperLostError
+            if len(data) < STATUS.size:
+                raise HelperLostError
+            status: int = STATUS.unpack(data)[0]
+            if status == COULD_NOT_FORK:
+                raise SandboxError("the system gives the sandbox no further process")
+            return status
+        return None
 
     def stop(self, worker: Worker) -> None:
         """Kill a worker with its whole group and all it left behind, if it still runs, and forget it."""

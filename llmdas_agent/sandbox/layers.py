@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
@@ -12,20 +13,25 @@ from typing import Literal
 from llmdas_agent.errors import SandboxError
 from llmdas_agent.sandbox.helper import Helper, helper_for
 
-__all__ = ["OVERRIDE", "Layer", "layers", "require_layers"]
+__all__ = ["OVERRIDE", "Layer", "grade", "layers", "require_layers"]
 
 OVERRIDE = "LLMDAS_ALLOW_WEAK_SANDBOX"
 """Set to ``1`` to run programs although the kernel confines nothing; it is logged every time."""
 
 _log = logging.getLogger(__name__)
-_WHAT = {
-    "landlock": "no file, no TCP port, no signal to others",
-    "seccomp": "no system call but those for computing: no files, sockets, processes, threads",
+_KERNEL = {
+    "landlock": (
+        "no file, no TCP port, no signal to others",
+        "needs Linux 5.13 or newer with 'landlock' in the kernel's lsm= parameter",
+    ),
+    "seccomp": (
+        "only the system calls of computing: no files, sockets, processes, threads",
+        "needs Linux with CONFIG_SECCOMP_FILTER on x86_64 or aarch64",
+    ),
+    "namespaces": ("a network without interfaces", "seccomp closes the network too, where it is active"),
 }
-_HOW = {
-    "landlock": "needs Linux 5.13 or newer with 'landlock' among the modules in /sys/kernel/security/lsm",
-    "seccomp": "needs Linux with CONFIG_SECCOMP_FILTER on x86_64 or aarch64",
-}
+_ENOUGH = ("landlock", "seccomp")
+"""Kernel layers of which one at least must hold; a network of its own is not enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Layer:
     Attributes
     ----------
     name : str
-        ``language``, ``process``, ``limits``, ``landlock`` or ``seccomp``.
+        ``language``, ``process``, ``limits``, ``landlock``, ``seccomp`` or ``namespaces``.
     state : {"active", "missing", "weaker"}
         Whether it holds here.
     detail : str
@@ -56,23 +62,43 @@ def layers() -> list[Layer]:
         When the sandbox cannot be started at all.
     """
     helper = helper_for(scientific=False)
-    found = [
+    return [
         Layer("language", "active", f"RestrictedPython {version('RestrictedPython')}, allow-listed names"),
-        _process_layer(),
+        _process_layer(helper.process),
         Layer("limits", "active", "wall clock, processor time, memory, output, score queries"),
+        *(_kernel_layer(name, why) for name, why in helper.kernel.items()),
     ]
-    for name, why in helper.kernel.items():
-        state: Literal["active", "missing"] = "missing" if why else "active"
-        found.append(Layer(name, state, f"{why}: {_HOW[name]}" if why else _WHAT[name]))
-    return found
 
 
-def _process_layer() -> Layer:
+def grade(found: Iterable[Layer]) -> str:
+    """Say in one sentence what the layers amount to.
+
+    Parameters
+    ----------
+    found : iterable of Layer
+        As `layers` returns them.
+    """
+    state = {layer.name: layer.state for layer in found}
+    held = [name for name in _ENOUGH if state.get(name) == "active"]
+    if len(held) == len(_ENOUGH) and "weaker" not in state.values():
+        return "full: every layer that programs need is active"
+    if held:
+        return f"reduced: of the kernel layers only {' and '.join(held)} holds, or a layer is weaker"
+    return f"refused: no kernel layer holds, and programs run only with {OVERRIDE}=1"
+
+
+def _process_layer(weakness: str) -> Layer:
     what = "own session, empty environment, no descriptors, killed as a group"
+    if weakness:
+        return Layer("process", "weaker", f"{what}; {weakness}")
     if sys.platform != "linux":
         return Layer("process", "weaker", f"{what}; only Linux also ends it with its helper")
-    user = "as user nobody" if os.geteuid() == 0 else "as this user"
-    return Layer("process", "active", f"{what}, {user}")
+    return Layer("process", "active", f"{what}, as {'user nobody' if os.geteuid() == 0 else 'this user'}")
+
+
+def _kernel_layer(name: str, why: str) -> Layer:
+    what, how = _KERNEL[name]
+    return Layer(name, "missing", f"{why}; {how}") if why else Layer(name, "active", what)
 
 
 def require_layers(helper: Helper) -> None:
@@ -83,12 +109,12 @@ def require_layers(helper: Helper) -> None:
     SandboxError
         When no kernel layer holds and the override is not set.
     """
-    if any(not why for why in helper.kernel.values()):
+    if any(not helper.kernel[name] for name in _ENOUGH):
         return
-    reasons = "; ".join(f"{name}: {why}" for name, why in helper.kernel.items())
+    reasons = "; ".join(f"{name}: {helper.kernel[name]}" for name in _ENOUGH)
     if os.environ.get(OVERRIDE) != "1":
         raise SandboxError(
             f"this machine's kernel confines nothing ({reasons})",
             hint=f"Run on Linux 5.13 or newer, or set {OVERRIDE}=1 for programs that you have read yourself",
         )
-    _log.warning("%s=1: programs run without a kernel layer (%s)", OVERRIDE, reasons)
+    _log.warning("%s=1: a program runs without a kernel layer (%s)", OVERRIDE, reasons)

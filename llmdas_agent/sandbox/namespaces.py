@@ -13,14 +13,22 @@ from typing import Any
 import numpy as np
 
 from llmdas_agent.sandbox.allowed import BUILTINS, MODULES, SCIENTIFIC, missing_member, missing_module
-from llmdas_agent.sandbox.attributes import Namespace, guarded_getattr, guarded_hasattr, serial
+from llmdas_agent.sandbox.attributes import (
+    Kind,
+    Namespace,
+    guarded_getattr,
+    guarded_hasattr,
+    real_kinds,
+    serial,
+)
 
 __all__ = ["Namespaces", "PrintedText", "program_globals", "seed_chance"]
 
 _PLAIN_TYPES = (
     *(bool, int, float, complex, str, list, tuple, dict, set, frozenset, range, slice, type(None)),
-    *(np.ndarray, types.FunctionType, types.BuiltinFunctionType),
 )
+# Its constructor takes any memory for any type, objects included.
+_NDARRAY = Kind(np.ndarray)
 _real_default_rng = np.random.default_rng
 _seeds = np.random.SeedSequence(0)
 
@@ -88,11 +96,6 @@ def _wraps(wrapped: Any) -> Callable[[Any], Any]:
     return lambda function: function
 
 
-def _hull(kind: Any) -> Callable[[Any], Any]:
-    """Leave out qhull's options: they can name files."""
-    return lambda points: kind(points)
-
-
 def _replacements() -> dict[tuple[str, str], Any]:
     typing = {("typing", name): _Anything() for name in MODULES["typing"]}
     typing |= {
@@ -104,9 +107,12 @@ def _replacements() -> dict[tuple[str, str], Any]:
         ("typing", "TYPE_CHECKING"): False,
         ("typing", "cast"): lambda kind, value: value,
         ("numpy.random", "default_rng"): _default_rng,
-        ("numpy.random", "RandomState"): _random_state,
+        ("numpy", "ndarray"): _NDARRAY,
+        ("numpy", "ufunc"): Kind(np.ufunc),
+        ("numpy.random", "Generator"): Kind(np.random.Generator),
+        ("numpy.random", "RandomState"): Kind(np.random.RandomState, _random_state),
         ("numpy.random", "seed"): _seed_numpy,
-        ("random", "Random"): _python_random,
+        ("random", "Random"): Kind(random.Random, _python_random),
         ("random", "seed"): _seed_python,
         ("functools", "wraps"): _wraps,
         ("warnings", "catch_warnings"): _catch_warnings,
@@ -167,7 +173,7 @@ def _member(module: str, name: str, value: Any) -> Any:
     if isinstance(value, types.ModuleType):
         raise TypeError(f"{module}.{name} is a module and would be offered whole")
     if name in ("ConvexHull", "Delaunay", "Voronoi"):
-        return _hull(value)
+        return Kind(value, lambda points: value(points))  # qhull's options can name files
     if module in SCIENTIFIC and callable(value) and not isinstance(value, np.ufunc | type):
         return (
             value
@@ -175,7 +181,7 @@ def _member(module: str, name: str, value: Any) -> Any:
             else serial(value)
         )
     if module.startswith("sklearn") and isinstance(value, type):
-        return serial(value)
+        return Kind(value, serial(value))
     return value
 
 
@@ -199,8 +205,18 @@ class PrintedText:
         return "".join(self._parts) + ("\n[more was printed and dropped]" if self._left < 0 else "")
 
 
-def _type_of(value: Any) -> type:
+def _isinstance(value: Any, kinds: Any) -> bool:
+    return isinstance(value, real_kinds(kinds))
+
+
+def _issubclass(kind: Any, kinds: Any) -> bool:
+    return issubclass(real_kinds(kind), real_kinds(kinds))
+
+
+def _type_of(value: Any) -> Any:
     kind = type(value)
+    if kind is np.ndarray:
+        return _NDARRAY
     if kind in _PLAIN_TYPES or issubclass(kind, np.generic):
         return kind
     raise TypeError(f"type() of a {kind.__name__} is not available. Use isinstance()")
@@ -216,6 +232,8 @@ def program_globals(namespaces: Namespaces, printed: PrintedText) -> dict[str, A
     offered |= {
         "getattr": guarded_getattr,
         "hasattr": guarded_hasattr,
+        "isinstance": _isinstance,
+        "issubclass": _issubclass,
         "print": printed.print,
         "type": _type_of,
         "__import__": builtins.__import__,

@@ -181,7 +181,7 @@ class _Run:
         finally:
             helper.stop(worker)
         seconds = time.monotonic() - started
-        printed = reply.printed[: self._limits.print_chars + 100]
+        printed = _clean(reply.printed, self._limits.print_chars + 100)
         return SandboxResult(rows, printed, self._queries, self._scored_rows, seconds, reply.unchanged)
 
     def _talk(self, channel: Channel) -> tuple[Reply, NDArray[np.float64]]:
@@ -205,7 +205,8 @@ class _Run:
     def _answer(self, channel: Channel) -> None:
         """Score the rows that a worker sends, within the budget."""
         count, columns = wire.SHAPE.unpack(channel.receive(wire.SHAPE.size))
-        if columns != self._shape[1] or not count:
+        most = self._limits.memory_mib * 2**20 // 8
+        if columns != self._shape[1] or not count or count * columns > most:
             raise MalformedError(f"it asked for scores of shape ({count}, {columns})")
         if self._scored_rows + count > self._limits.score_rows:
             raise ProgramError(
@@ -224,6 +225,8 @@ class _Run:
     def _why_gone(self, helper: Helper, worker: Worker) -> ProgramError:
         """Say how a worker ended that gave no answer."""
         status = helper.ended(worker)
+        if status is None:
+            return ProgramError("the program closed its worker's connection", code="run")
         if not os.WIFSIGNALED(status):
             return ProgramError("the program ended its worker without returning", code="run")
         number = os.WTERMSIG(status)
@@ -258,7 +261,7 @@ def _blame(reply: Reply) -> ProgramError | SandboxError:
     return ProgramError(_clean(reply.what), code=code, line=reply.line, hint=_clean(reply.hint))
 
 
-def _clean(text: str) -> str:
+def _clean(text: str, limit: int = MAX_TEXT) -> str:
     """Return a worker's text without control characters and paths of this machine, cut to a length."""
     text = _HOST_PATH.sub("<path>", _CONTROL.sub(" ", text))
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " [cut]"
+    return text if len(text) <= limit else text[:limit] + " [cut]"

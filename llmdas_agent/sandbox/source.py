@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+import warnings
 from collections.abc import Iterator
 
 from llmdas_agent.errors import ProgramError
@@ -41,7 +42,9 @@ def parse(source: str) -> ast.Module:
     """
     _check_text(source)
     try:
-        tree = ast.parse(source, "<program>")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in strings: the author is not there to read it
+            tree = ast.parse(source, "<program>")
     except SyntaxError as error:
         raise _fault(f"the text is not Python: {error.msg}", error.lineno) from None
     except (MemoryError, RecursionError, ValueError) as error:

@@ -152,5 +152,6 @@ def _fault(error: BaseException) -> dict[str, Any]:
 
 def _line_of(error: BaseException) -> int | None:
     """Return the innermost line of the program itself that the exception went through."""
-    lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == "<program>"]
+    walked = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in walked if frame.f_code.co_filename == "<program>"]
     return lines[-1] if lines else None

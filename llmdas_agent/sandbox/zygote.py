@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from llmdas_agent.sandbox import wire
+from llmdas_agent.sandbox.confinement import isolate_network
 
 __all__ = ["COULD_NOT_FORK", "REQUEST", "START", "STATUS", "STOP", "main"]
 
@@ -44,6 +45,7 @@ def main(control_fd: int, *, scientific: bool) -> NoReturn:
     control = socket.socket(fileno=control_fd)
     try:
         os.chdir("/")
+        namespaces_missing = isolate_network()
         from llmdas_agent.sandbox import warmup
         from llmdas_agent.sandbox.namespaces import Namespaces
 
@@ -52,11 +54,12 @@ def main(control_fd: int, *, scientific: bool) -> NoReturn:
         os.environ.clear()
         gc.collect()
         gc.freeze()
-        kernel = warmup.probe_kernel()
+        process, kernel = warmup.probe()
     except Exception as error:
         control.sendall(wire.pack_header({"error": f"{type(error).__name__}: {error}"}))
         sys.exit(1)
-    control.sendall(wire.pack_header({"kernel": kernel}))
+    kernel["namespaces"] = namespaces_missing
+    control.sendall(wire.pack_header({"process": process, "kernel": kernel}))
     from llmdas_agent.sandbox.worker import work
 
     zygote = _Zygote(control)
@@ -64,7 +67,10 @@ def main(control_fd: int, *, scientific: bool) -> NoReturn:
         started = zygote.serve()
         if started is None:
             os._exit(0)
-        work(started, namespaces)
+        try:
+            work(started, namespaces)
+        finally:
+            os._exit(1)  # whatever happened, a worker never goes on as a second helper
 
 
 @dataclass
