@@ -173,6 +173,18 @@ class PluginError(LlmdasError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a sentence with the nearest known name, or the list of all when none is near.
 
+    Parameters
+    ----------
+    word : str
+        What was given.
+    known : iterable of str
+        What might have been meant.
+
+    Returns
+    -------
+    str
+        Empty when nothing is known.
+
     Examples
     --------
     >>> did_you_mean("ifroest", ["pca", "iforest"])

@@ -48,6 +48,15 @@ class MarkedYaml:
 def field_name(path: Path) -> str:
     """Return a path in words.
 
+    Parameters
+    ----------
+    path : tuple
+        Keys of mappings and indices into lists.
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> field_name(("blind_spots", 0, "why"))
