@@ -2,9 +2,9 @@
 
     python examples/breast_cancer.py [FOLDER]
 
-``normal.csv`` holds benign rows to fit on, ``new.csv`` other benign rows and all malignant ones to score, both with
-the thirty measured columns alone. ``truth.csv`` says, row by row, what each row of ``new.csv`` is: for the reader,
-never for the detector.
+``normal.csv`` holds benign rows to fit on, ``new.csv`` other benign rows and all malignant ones to score, both
+with the thirty measured columns alone. ``truth.csv`` says, row by row, what each row of ``new.csv`` is: for the
+reader, never for the detector.
 """
 
 from __future__ import annotations
