@@ -2,9 +2,9 @@
 
     python examples/breast_cancer.py [FOLDER]
 
-``normal.csv`` holds benign rows to fit on, ``new.csv`` other benign rows and all malignant ones to score, both
-with the thirty measured columns alone. ``truth.csv`` says, row by row, what each row of ``new.csv`` is: for the
-reader, never for the detector.
+``normal.csv`` holds benign rows to fit on, ``new.csv`` other benign rows and all malignant ones to score,
+both with the thirty measured columns alone. ``truth.csv`` says, row by row, what each row of ``new.csv`` is:
+for the reader, never for the detector.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ def main(folder: Path) -> None:
     pl.DataFrame({"id": new, "diagnosis": diagnosis}).write_csv(folder / "truth.csv")
 
     print(f"{folder / 'normal.csv'}: {N_FIT} benign rows, {len(columns)} columns")
-    print(
-        f"{folder / 'new.csv'}: {len(benign) - N_FIT} other benign rows and {len(malignant)} malignant ones, mixed"
-    )
+    print(f"{folder / 'new.csv'}: {len(benign) - N_FIT} other benign rows, {len(malignant)} malignant ones")
     print(f"{folder / 'truth.csv'}: which is which")
     print("Try next, in that folder:")
     print("  llmdas-agent fit iforest normal.csv --output model/")
