@@ -1,0 +1,165 @@
+"""The base detector made fit to be joined: finite, not constant, and the same for a row whatever its batch.
+
+Three faults are common enough to be cured here, by what the scores show and never by a detector's name.
+
+* Constant and linearly dependent columns make some detectors divide by zero (PyOD's PCA), and columns of
+  very different scale make others score every new row alike (OCSVM with the default kernel width). The
+  columns are therefore taken as they are, or the independent ones alone, or those standardized: the first
+  of these treatments under which held-out normal rows get finite and distinct scores.
+* Some detectors pool the rows being scored with the training rows (PyOD's ECOD and COPOD). They are
+  recognised by scoring a few rows together and alone, and from then on score each row alone.
+* A row so far out that its score is not finite gets one beyond all that were seen.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import qr
+
+from ..detectors import DetectorSource
+from ..errors import DetectorError
+from .pooling import PooledTails
+from .spaces import Standard, usable_columns
+
+__all__ = ["TREATMENTS", "CuredBase", "Treatment", "independent_columns"]
+
+Array = NDArray[np.float64]
+Treatment = Literal["as given", "independent columns", "independent columns, standardized"]
+TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
+
+_PROBED = 8
+_REACH = 1e6
+
+
+def independent_columns(Z: Array) -> NDArray[np.intp]:
+    """Return columns that span what all columns span, constants left out.
+
+    Parameters
+    ----------
+    Z : array, shape (n, d)
+
+    Returns
+    -------
+    array of int, shape (r,)
+        Ascending indices, by QR with column pivoting of the standardized table.
+    """
+    usable = usable_columns(Z)
+    S = Standard().fit(Z[:, usable]).transform(Z[:, usable])
+    _, triangle, order = qr(S, mode="economic", pivoting=True)
+    size = np.abs(np.diag(triangle))
+    rank = max(1, int(np.sum(size > 1e-7 * size[0])))
+    return np.sort(usable[order[:rank]])
+
+
+class CuredBase:
+    """A base detector whose scores are finite and independent of their batch.
+
+    Parameters
+    ----------
+    random_state : int
+        Seeds the detector, where it takes a seed.
+    treatment : Treatment
+        What is done to the columns first.
+
+    Attributes
+    ----------
+    detector_ : Detector
+        Fitted.
+    pools_ : bool
+        Whether the detector pools the rows that it scores; each is then scored alone.
+    """
+
+    def __init__(self, random_state: int, treatment: Treatment = "as given") -> None:
+        self.random_state = random_state
+        self.treatment = treatment
+
+    def fit(self, source: DetectorSource, Z: Array) -> Self:
+        """Fit on normal rows.
+
+        Parameters
+        ----------
+        source : DetectorSource
+            Builds the detector.
+        Z : array, shape (n, d)
+            Finite.
+
+        Raises
+        ------
+        DetectorError
+            When the detector refuses the rows.
+        """
+        # values so far out that a detector's arithmetic overflows are as far out as it can tell
+        reach = _REACH * np.maximum(np.ptp(Z, axis=0), 1.0 + np.abs(Z).max(axis=0))
+        self.low_, self.high_ = Z.min(axis=0) - reach, Z.max(axis=0) + reach
+        as_given = self.treatment == "as given"
+        self.columns_ = np.arange(Z.shape[1]) if as_given else independent_columns(Z)
+        self.standard_ = (
+            Standard().fit(Z[:, self.columns_]) if self.treatment.endswith("standardized") else None
+        )
+        self.detector_ = source.make(self.random_state)
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                self.detector_.fit(self._prepared(Z))
+                self._settle(Z)
+        except Exception as error:  # a stranger's detector may raise anything; it is named with its cause
+            raise DetectorError(
+                f"{source.class_path} cannot be fitted on this table: {type(error).__name__}: {error}",
+                where=f"detector '{source.name}'",
+                hint="Try it on these rows on its own, or choose another base",
+            ) from error
+        return self
+
+    def score(self, Z: Array) -> Array:
+        """Return scores, shape (m,), finite, higher for more abnormal rows."""
+        return np.nan_to_num(
+            self._raw(Z), nan=self.middle_score_, posinf=self.highest_score_, neginf=self.lowest_score_
+        )
+
+    def soundness(self, held: Array) -> float:
+        """Return how many distinct scores there are for each distinct row, 0 when one is not finite.
+
+        Parameters
+        ----------
+        held : array, shape (m, d)
+            Normal rows that were not fitted.
+        """
+        scores = self._raw(held)
+        if not np.isfinite(scores).all():
+            return 0.0
+        size = float(np.abs(scores).max()) or 1.0
+        return len(np.unique(np.round(scores / size, 9))) / len(np.unique(held, axis=0))
+
+    def _settle(self, Z: Array) -> None:
+        probe = self._prepared(Z[:_PROBED])
+        alone = [self._detector_scores(row[None]) for row in probe]
+        self.pools_ = not np.allclose(
+            self._detector_scores(probe), np.concatenate(alone), rtol=1e-6, atol=1e-9, equal_nan=True
+        )
+        scores = self._raw(Z)
+        finite = scores[np.isfinite(scores)] if np.isfinite(scores).any() else np.zeros(1)
+        spread = float(np.ptp(finite)) or 1.0
+        self.middle_score_ = float(np.median(finite))
+        self.highest_score_, self.lowest_score_ = float(finite.max()) + spread, float(finite.min()) - spread
+
+    def _raw(self, Z: Array) -> Array:
+        prepared = self._prepared(Z)
+        if not self.pools_:
+            return self._detector_scores(prepared)
+        tails = PooledTails.of(self.detector_)
+        if tails is not None:
+            return tails.score(prepared)
+        return np.concatenate([self._detector_scores(row[None]) for row in prepared])
+
+    def _prepared(self, Z: Array) -> Array:
+        chosen = np.clip(Z, self.low_, self.high_)[:, self.columns_]
+        return np.ascontiguousarray(chosen if self.standard_ is None else self.standard_.transform(chosen))
+
+    def _detector_scores(self, prepared: Array) -> Array:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return np.asarray(self.detector_.decision_function(prepared), dtype=np.float64).ravel()

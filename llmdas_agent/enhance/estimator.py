@@ -1,0 +1,209 @@
+"""`EnhancedDetector`: a base detector joined with a classifier that learnt from hard anomalies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pyod.models.base import BaseDetector
+from sklearn.utils.validation import check_is_fitted, check_random_state
+
+from ..cards import DetectorCard
+from ..detectors import DetectorSource, import_class
+from ..errors import NotAcceptedError, TableError
+from ..registry import Registry, Synthesizer, resolve
+from .bases import Treatment
+from .ensemble import Ensemble
+from .joining import Contribution
+from .tables import Table, TableEncoder
+
+__all__ = ["EnhancedDetector"]
+
+Array = NDArray[np.float64]
+
+_MAX_REFERENCE = 10_000
+_MIN_ROWS = 10
+_CHUNK = 20_000
+
+
+class EnhancedDetector(BaseDetector):  # type: ignore[misc]
+    """A detector made better by hard anomalies that a verified program made for its kind.
+
+    The normal rows are dealt into folds (3, or 5 below 300 rows). For every fold a *member* is fitted on the
+    other rows: the base detector, and a classifier that tells those rows from made ones (the program's and a
+    broad background). Each member scores the rows it has not seen, and these held-out scores are the
+    yardstick: base and classifier are turned into tail surprises and joined by a soft maximum. No labels
+    enter, and a row's score does not depend on the rows that are scored with it.
+
+    Parameters
+    ----------
+    base : str, Path, DetectorCard or detector
+        A detector's name, its card or the card's file, or an unfitted PyOD or scikit-learn detector.
+    synthesizer : Synthesizer or str, optional
+        A verified synthesizer or its name; looked up by the base's name when left out.
+    contamination : float or PyThresh object
+        Share of the training rows that `threshold_` is to cut off, in (0, 0.5].
+    random_state : int, RandomState or None
+        The same number gives the same scores.
+
+    Attributes
+    ----------
+    decision_scores_ : array, shape (n,)
+        Scores of the training rows, each by the member that has not seen it; in rank they follow
+        ``decision_function(X_train)`` up to that correction.
+    threshold_ : float
+        Scores above it are labelled 1.
+    labels_ : array of int, shape (n,)
+        0 normal, 1 outlier, of the training rows.
+    contribution_ : Contribution
+        The classifier's weight in the join, and why.
+    weights_ : dict
+        Weight of ``base`` and ``classifier``; a classifier weight of 0 means synthesis is not used here.
+    treatment_ : str
+        What had to be done to the columns before the base scored soundly; mostly "as given".
+    synthesizer_ : Synthesizer
+        The one that was used.
+    n_features_in_ : int
+        Number of columns fitted.
+    feature_names_in_ : array of str
+        Their names, when a frame was fitted.
+
+    Examples
+    --------
+    >>> from llmdas_agent import EnhancedDetector  # doctest: +SKIP
+    >>> detector = EnhancedDetector("iforest", random_state=0).fit(X)  # doctest: +SKIP
+    >>> detector.decision_function(X_new)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        base: str | Path | DetectorCard | Any = "iforest",
+        *,
+        synthesizer: Synthesizer | str | None = None,
+        contamination: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        super().__init__(contamination=contamination)
+        self.base = base
+        self.synthesizer = synthesizer
+        self.random_state = random_state
+
+    def fit(self, X: Table, y: Any = None) -> Self:
+        """Fit on rows that are normal, or nearly all of them.
+
+        Parameters
+        ----------
+        X : array or frame, shape (n, d)
+            Numbers, categories, booleans and missing values; at least 10 rows. Above 10,000, a random
+            10,000 of them are used.
+        y : ignored
+            Kept for scikit-learn's interface.
+
+        Raises
+        ------
+        TableError
+            When the table cannot be used.
+        UnknownNameError, CardError, DetectorError
+            When `base` is none.
+        NotAcceptedError
+            When the synthesizer is not verified.
+        SandboxError
+            When the sandbox cannot work on this machine.
+        """
+        source = resolve(self.base)
+        self.synthesizer_ = _verified(self.synthesizer, self.base, source)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.encoder_ = TableEncoder().fit(X)
+        self.n_features_in_ = self.encoder_.n_columns_
+        if self.encoder_.names_ is not None:
+            self.feature_names_in_ = np.asarray(self.encoder_.names_, dtype=object)
+        Z = self.encoder_.transform(X)
+        if len(Z) < _MIN_ROWS:
+            raise TableError(f"has {len(Z)} rows; at least {_MIN_ROWS} are needed", where="table")
+        self._set_n_classes(None)
+        reference = _reference_rows(len(Z), seed)
+        self.ensemble_ = Ensemble(seed).fit(
+            source, self.synthesizer_.proposal.program, Z[reference], self.encoder_.snap
+        )
+        self.decision_scores_ = np.empty(len(Z))
+        self.decision_scores_[reference] = self.ensemble_.held_scores_
+        self.decision_scores_[~reference] = self._scores(Z[~reference])
+        self._process_decision_scores()
+        return self
+
+    def decision_function(self, X: Table) -> Array:
+        """Return scores of rows, shape (m,), in nats of surprise, higher for more abnormal rows.
+
+        Raises
+        ------
+        TableError
+            When the columns are not those fitted.
+        """
+        check_is_fitted(self, "ensemble_")
+        return self._scores(self.encoder_.transform(X))
+
+    def p_value(self, X: Table) -> Array:
+        """Return conformal p-values of rows, shape (m,), in (0, 1], small for abnormal rows.
+
+        The share of held-out normal training rows that score as high or higher, the row itself counted
+        (Vovk, Gammerman and Shafer, 2005). A new normal row has one of at most α about a share α of the
+        time.
+        """
+        scores = self.decision_function(X)
+        held = np.sort(self.ensemble_.held_scores_)
+        # the same row may come out a rounding error apart in another batch
+        tolerance = 1e-9 * max(float(np.abs(held).max()), 1.0)
+        at_or_above = len(held) - np.searchsorted(held, scores - tolerance, side="left")
+        return np.asarray((at_or_above + 1) / (len(held) + 1))
+
+    @property
+    def contribution_(self) -> Contribution:
+        """What the classifier adds, and why."""
+        check_is_fitted(self, "ensemble_")
+        return self.ensemble_.contribution_
+
+    @property
+    def weights_(self) -> dict[str, float]:
+        """Weight of base and classifier in the join."""
+        return {"base": 1.0, "classifier": self.contribution_.weight}
+
+    @property
+    def treatment_(self) -> Treatment:
+        """What had to be done to the columns before the base scored soundly."""
+        check_is_fitted(self, "ensemble_")
+        return self.ensemble_.members_[0].base_.treatment
+
+    def _scores(self, Z: Array) -> Array:
+        # in parts, so that memory stays flat for long tables
+        parts = [self.ensemble_.score(Z[start : start + _CHUNK]) for start in range(0, len(Z), _CHUNK)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _reference_rows(n: int, seed: int) -> NDArray[np.bool_]:
+    chosen = np.zeros(n, dtype=bool)
+    chosen[np.random.default_rng(seed).permutation(n)[:_MAX_REFERENCE]] = True
+    return chosen
+
+
+def _verified(synthesizer: Synthesizer | str | None, base: object, source: DetectorSource) -> Synthesizer:
+    if synthesizer is None:
+        synthesizer = _looked_up(base, source)
+    elif isinstance(synthesizer, str):
+        synthesizer = Registry().get(synthesizer)
+    synthesizer.require_verified()
+    return synthesizer
+
+
+def _looked_up(base: object, source: DetectorSource) -> Synthesizer:
+    """Return the synthesizer of the base's name, which must be about the base's class."""
+    synthesizer = Registry().get(source.name)
+    about = synthesizer.card.build.class_path
+    if source.class_path != about and type(base) is not import_class(about, where=f"card '{source.name}'"):
+        raise NotAcceptedError(
+            f"the synthesizer '{source.name}' was verified for {about}, not for {source.class_path}",
+            where="base",
+            hint="Run `llmdas-agent add-detector` with a card of this detector under a name of its own",
+        )
+    return synthesizer

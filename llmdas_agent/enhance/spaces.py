@@ -1,0 +1,120 @@
+"""The views of a table in which classifiers tell normal rows from made ones.
+
+Every view is fitted on normal training rows alone and then stays fixed, so that a row is seen the same way
+whatever rows it comes with.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+from sklearn.covariance import ledoit_wolf
+
+__all__ = ["Quantile", "Space", "Standard", "Whitened", "usable_columns"]
+
+Array = NDArray[np.float64]
+
+_MAX_QUANTILES = 1000
+_MAX_DEVIATION = 3.5
+_MAX_WHITENED = 100
+
+
+def usable_columns(Z: Array) -> NDArray[np.intp]:
+    """Return the indices of the columns that vary, beyond rounding, among the rows given.
+
+    Parameters
+    ----------
+    Z : array, shape (n, d)
+
+    Returns
+    -------
+    array of int, shape (k,)
+        Ascending; all columns when none varies.
+    """
+    spread = Z.max(axis=0) - Z.min(axis=0)
+    varies = spread > 1e-12 * np.abs(Z).max(axis=0)
+    return np.flatnonzero(varies) if varies.any() else np.arange(Z.shape[1])
+
+
+class Space(Protocol):
+    """A view that is fitted."""
+
+    def transform(self, Z: Array) -> Array:
+        """Return the view, shape (m, k), of rows of shape (m, d)."""
+        ...
+
+
+class Standard:
+    """Each column less its mean, over its standard deviation."""
+
+    def fit(self, Z: Array) -> Self:
+        """Fit on normal rows, shape (n, d)."""
+        self.mean_ = Z.mean(axis=0)
+        deviation = Z.std(axis=0)
+        self.scale_ = np.where(deviation > 0, deviation, 1.0)
+        return self
+
+    def transform(self, Z: Array) -> Array:
+        """Return the view, shape (m, d)."""
+        return np.asarray((Z - self.mean_) / self.scale_)
+
+
+class Quantile:
+    """Each column carried to a normal law through its empirical distribution.
+
+    Inside the training range the value is the normal quantile of the mid-rank, clipped at ±3.5; outside
+    it goes on in a straight line, one unit per standard deviation of the column, so that far rows stay far.
+    """
+
+    def fit(self, Z: Array) -> Self:
+        """Fit on normal rows, shape (n, d)."""
+        n = len(Z)
+        scale = Z.std(axis=0)
+        self.scale_ = np.where(scale > 0, scale, 1.0)
+        self.knots_: list[Array] = []
+        self.values_: list[Array] = []
+        for column in np.sort(Z, axis=0).T:
+            knots, first, counts = np.unique(column, return_index=True, return_counts=True)
+            ranks = (first + counts / 2) / n
+            if len(knots) > _MAX_QUANTILES:
+                keep = np.unique(np.linspace(0, len(knots) - 1, _MAX_QUANTILES).astype(int))
+                knots, ranks = knots[keep], ranks[keep]
+            self.knots_.append(knots)
+            self.values_.append(np.clip(norm.ppf(ranks), -_MAX_DEVIATION, _MAX_DEVIATION))
+        return self
+
+    def transform(self, Z: Array) -> Array:
+        """Return the view, shape (m, d)."""
+        out = np.empty_like(Z, dtype=np.float64)
+        for j, (knots, values) in enumerate(zip(self.knots_, self.values_, strict=True)):
+            column = Z[:, j]
+            beyond = np.maximum(column - knots[-1], 0.0) - np.maximum(knots[0] - column, 0.0)
+            out[:, j] = np.interp(column, knots, values) + beyond / self.scale_[j]
+        return out
+
+
+class Whitened:
+    """Principal components of standardized columns, each at unit variance.
+
+    The covariance is shrunk after Ledoit and Wolf (2004); directions without variance among the training
+    rows are left out, and no more than the 100 widest are kept.
+    """
+
+    def fit(self, Z: Array) -> Self:
+        """Fit on normal rows, shape (n, d)."""
+        self.standard_ = Standard().fit(Z)
+        S = self.standard_.transform(Z)
+        covariance, _ = ledoit_wolf(S, assume_centered=True)
+        values, vectors = np.linalg.eigh(covariance)
+        rank = max(1, int(np.linalg.matrix_rank(S)))
+        keep = np.argsort(values)[::-1][: min(rank, _MAX_WHITENED)]
+        self.axes_ = vectors[:, keep]
+        self.widths_ = np.sqrt(values[keep])
+        return self
+
+    def transform(self, Z: Array) -> Array:
+        """Return the view, shape (m, k)."""
+        return np.asarray(self.standard_.transform(Z) @ self.axes_ / self.widths_)
