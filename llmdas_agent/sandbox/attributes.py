@@ -205,6 +205,7 @@ class Kind:
         return f"<class '{self.kind.__name__}'>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make one, where that is safe."""
         if self.make is None:
             raise TypeError(
                 f"{self.kind.__name__} cannot be called here; for new arrays use np.zeros or np.empty"

@@ -25,7 +25,7 @@ __all__ = ["SandboxResult", "Score", "check_source", "run_program"]
 
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-MAX_TEXT = 3000
+MAX_TEXT = 1500
 _FASTER = "Work on whole arrays instead of single rows, and bound every loop"
 _CODES = frozenset({"parse", "dialect", "signature", "run", "memory", "result"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -255,13 +255,19 @@ def _finite(scores: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 
 
 def _blame(reply: Reply) -> ProgramError | SandboxError:
+    what, hint = _line(reply.what), _line(reply.hint)
     if reply.code == "sandbox":
-        return SandboxError(f"the sandbox's worker could not confine itself: {_clean(reply.what)}")
+        return SandboxError(f"the sandbox's worker could not confine itself: {what}")
     code = reply.code if reply.code in _CODES else "run"
-    return ProgramError(_clean(reply.what), code=code, line=reply.line, hint=_clean(reply.hint))
+    return ProgramError(what, code=code, line=reply.line, hint=hint)
 
 
-def _clean(text: str, limit: int = MAX_TEXT) -> str:
-    """Return a worker's text without control characters and paths of this machine, cut to a length."""
+def _line(text: str) -> str:
+    """Return a worker's text as one line to show, cut to a readable length."""
+    return " ".join(_clean(text, MAX_TEXT).split())
+
+
+def _clean(text: str, limit: int) -> str:
+    """Return a worker's text without control characters and paths of this machine."""
     text = _HOST_PATH.sub("<path>", _CONTROL.sub(" ", text))
     return text if len(text) <= limit else text[:limit] + " [cut]"
