@@ -30,6 +30,7 @@ from llmdas_agent.sandbox.source import parse
 
 __all__ = ["CheckedProgram", "check"]
 
+MAX_FAULTS = 6
 WHY_NOT = {
     "open": "Programs cannot read or write files",
     "input": "Programs cannot ask for input",
@@ -77,12 +78,14 @@ def check(source: str) -> CheckedProgram:
     dialect = Dialect()
     try:
         tree = dialect.visit(tree)
+        dialect.check_builtins()
+    except _EnoughError:
+        pass  # what was found is told below
     except RecursionError:
         raise ProgramError("the program nests too deeply", code="dialect") from None
-    dialect.check_builtins()
     if dialect.faults:
         (line, what, hint), *others = dict.fromkeys(sorted(dialect.faults, key=lambda fault: fault[0]))
-        also = "; ".join(f"line {at}: {text}" for at, text, _ in others[:5])
+        also = "; ".join(f"line {at}: {text}" for at, text, _ in others)
         hint = ". ".join(part for part in (hint, also and f"Also {also}") if part)
         raise ProgramError(what, code="dialect", line=line or None, hint=hint)
     how = _passes_rng(entry)
@@ -96,30 +99,31 @@ def _entry_point(tree: ast.Module) -> ast.FunctionDef | None:
 
 def _passes_rng(entry: ast.FunctionDef | None) -> str:
     """Say how the entry point wants the generator, or why it cannot be called as the contract says."""
-    wanted = f"Write: def {ENTRY_POINT}(n_samples, model, X_train, rng):"
     if entry is None:
-        raise ProgramError(
-            f"the program defines no function {ENTRY_POINT} at its top level", code="signature", hint=wanted
-        )
+        raise _not_callable(f"the program defines no function {ENTRY_POINT} at its top level", None)
     arguments = entry.args
     positional = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
     required = len(positional) - len(arguments.defaults)
-    keyword_only = [
+    by_name = {
         argument.arg
         for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         if default is None or argument.arg == "rng"
-    ]
-    fits = required <= 4 and (len(positional) >= 3 or arguments.vararg) and set(keyword_only) <= {"rng"}
-    if not fits or any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_nodes(entry)):
-        what = (
-            f"{ENTRY_POINT} takes {ast.unparse(arguments) or 'no arguments'}"
-            if not fits
-            else (f"{ENTRY_POINT} is a generator: it yields instead of returning an array")
-        )
-        raise ProgramError(what, code="signature", line=entry.lineno, hint=wanted)
-    if "rng" in positional[3:] or keyword_only:
-        return "name" if "rng" not in [argument.arg for argument in arguments.posonlyargs] else "position"
-    return "position" if required == 4 else "no"
+    }
+    if required > 4 or (len(positional) < 3 and not arguments.vararg) or not by_name <= {"rng"}:
+        names = [*positional, *(f"*{name}" for name in sorted(by_name))]
+        shown = ", ".join(names[:8]) or "nothing"
+        raise _not_callable(f"{ENTRY_POINT} takes ({shown}), not three or four arguments", entry.lineno)
+    if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_nodes(entry)):
+        raise _not_callable(f"{ENTRY_POINT} yields instead of returning an array", entry.lineno)
+    only_by_position = {argument.arg for argument in arguments.posonlyargs}
+    if by_name or ("rng" in positional[3:] and "rng" not in only_by_position):
+        return "name"
+    return "position" if required == 4 or "rng" in positional[3:] else "no"
+
+
+def _not_callable(what: str, line: int | None) -> ProgramError:
+    wanted = f"Write: def {ENTRY_POINT}(n_samples, model, X_train, rng):"
+    return ProgramError(what, code="signature", line=line, hint=wanted)
 
 
 def _own_nodes(function: ast.FunctionDef) -> list[ast.AST]:
@@ -134,8 +138,15 @@ def _own_nodes(function: ast.FunctionDef) -> list[ast.AST]:
     return found
 
 
+class _EnoughError(Exception):
+    """Enough faults have been found."""
+
+
 class Dialect(RestrictingNodeTransformer):
-    """Turns an author's tree into one whose every access is guarded, and notes what is not allowed."""
+    """Turns an author's tree into one whose every access is guarded, and notes what is not allowed.
+
+    After `MAX_FAULTS` it stops: nobody reads more, and hints cost time.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,6 +158,8 @@ class Dialect(RestrictingNodeTransformer):
     def error(self, node: ast.AST, info: str, hint: str = "") -> None:
         """Note what is not allowed, with its line."""
         self.faults.append((getattr(node, "lineno", 0), info, hint))
+        if len(self.faults) == MAX_FAULTS:
+            raise _EnoughError
 
     def not_allowed(self, node: ast.AST) -> None:
         """Refuse a kind of statement or expression."""

@@ -14,9 +14,10 @@ __all__ = ["parse"]
 
 MAX_BYTES = 64 * 1024
 MAX_BRACKETS = 60
-MAX_NODES = 20_000
+MAX_NODES = 10_000
 MAX_DEPTH = 120
 MAX_INT_BITS = 128
+MAX_NAME = 100
 MAX_POWER_BITS = 4096
 
 
@@ -46,7 +47,7 @@ def parse(source: str) -> ast.Module:
             warnings.simplefilter("ignore")  # of odd escapes in strings: the author is not there to read it
             tree = ast.parse(source, "<program>")
     except SyntaxError as error:
-        raise _fault(f"the text is not Python: {error.msg}", error.lineno) from None
+        raise _fault(f"the text is not Python: {ascii(error.msg)[1:-1]}", error.lineno) from None
     except (MemoryError, RecursionError, ValueError) as error:
         reason = "an expression is nested too deeply" if not isinstance(error, ValueError) else str(error)
         raise _fault(f"the text cannot be parsed: {reason}", None) from None
@@ -109,8 +110,20 @@ def _check_tree(tree: ast.Module) -> None:
             and node.value.bit_length() > MAX_INT_BITS
         ):
             raise _fault(f"an integer literal needs more than {MAX_INT_BITS} bits", line, "Use a float")
+        if any(len(name) > MAX_NAME for name in _names(node)):
+            raise _fault(f"a name has more than {MAX_NAME} letters", line)
         if isinstance(node, ast.BinOp):
             _check_power(node)
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """Yield the names that a node itself holds, as text."""
+    for field in ("id", "attr", "arg", "name", "asname", "module"):
+        name = getattr(node, field, None)
+        if isinstance(name, str):
+            yield name
+    if isinstance(node, ast.Global | ast.Nonlocal):
+        yield from node.names
 
 
 def _walk(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:

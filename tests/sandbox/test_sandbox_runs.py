@@ -143,7 +143,7 @@ def test_print_is_kept_up_to_its_limit(run):
         ),
         ("x = 1\ny = open('f')\ndef generate_hard_anomalies(n, m, X): return X\n", "dialect", 2, "'open'"),
         ("x = 1\n", "signature", None, "defines no function"),
-        ("def generate_hard_anomalies(n):\n    return n\n", "signature", 1, "takes n"),
+        ("def generate_hard_anomalies(n):\n    return n\n", "signature", 1, r"takes \(n\)"),
     ],
 )
 def test_what_can_be_seen_without_running_is_said_before(source, code, line, words):
