@@ -23,10 +23,10 @@ __all__ = ["CHECKS", "Evidence", "ToyRun"]
 Array = NDArray[np.float64]
 
 COPY_DISTANCE = 0.1
-"""A made row nearer to a training row than this share of that row's distance to its fifth neighbour is a copy."""
+"""A made row is a copy when it is nearer to a training row than this share of that row's fifth neighbour."""
 
-MOST_COPIES = 0.2
-"""Largest share of copies; normal rows themselves show up to .05 in two columns."""
+MOST_COPIES = 0.1
+"""Largest share of copies, mean over scenarios; normal rows themselves show up to .05 in two columns."""
 
 HARD_OVERLAP = 0.2
 """A scenario is hard when at least this share of the made rows scores no higher than 95 % of normal rows."""
@@ -115,7 +115,9 @@ def determinism(evidence: Evidence) -> Verdict:
 def inputs_unchanged(evidence: Evidence) -> Verdict:
     """Whether the program leaves the training rows as they were."""
     changed = [run.name for run in evidence.runs if not run.inputs_unchanged]
-    message = f"It changes X_train in {len(changed)} scenarios." if changed else "It leaves X_train unchanged."
+    message = (
+        f"It changes X_train in {len(changed)} scenarios." if changed else "It leaves X_train unchanged."
+    )
     return _verdict(
         "inputs_unchanged",
         not changed,
@@ -133,10 +135,10 @@ def novelty(evidence: Evidence) -> Verdict:
     return _verdict(
         "novelty",
         passed,
-        f"{mean:.0%} of the rows are copies or near-copies of training rows; at most {MOST_COPIES:.0%} may be.",
+        f"{mean:.0%} of the rows are copies or near-copies of training rows (at most {MOST_COPIES:.0%}).",
         {"direction": None if passed else "away", "copies": mean, "scenarios": _by_scenario(copies=shares)},
-        f"Too close to training rows: move away from them. Most in {worst} ({shares[worst]:.0%}). Drop candidates "
-        "whose nearest training row is much closer than that row's own fifth neighbour.",
+        f"Too close to training rows: move away from them. Most in {worst} ({shares[worst]:.0%}). Drop "
+        "candidates whose nearest training row is much closer than that row's own fifth neighbour.",
     )
 
 
@@ -153,19 +155,21 @@ def hardness(evidence: Evidence) -> Verdict:
     seen = ", ".join(f"{name} ({1 - value:.0%})" for name, value in overlaps.items() if value < HARD_OVERLAP)
     if too_easy:
         hint = (
-            f"Too easy: move nearer to normal rows. The detector ranks more than {1 - HARD_OVERLAP:.0%} of the rows above 95 % of "
-            f"normal rows in {seen}. Take smaller steps, and keep the candidates that model.predict_score ranks lowest."
+            f"Too easy: move nearer to normal rows. Share of the rows that score above 95 % of normal rows: "
+            f"{seen}; it must be at most {1 - HARD_OVERLAP:.0%}. Take smaller steps, and keep the candidates "
+            "that model.predict_score ranks lowest."
         )
     else:
         hint = (
-            f"Hidden too deep: move away from dense regions. On average normal rows score above "
-            f"{1 - _mean(aurocs):.0%} of the made rows. Take larger steps, or keep fewer of the lowest-scoring candidates."
+            f"Hidden too deep: move away from dense regions. A made row scores below a normal one in "
+            f"{1 - _mean(aurocs):.0%} of all pairs. Take larger steps, or do not keep the lowest-scoring "
+            "candidates alone."
         )
     return _verdict(
         "hardness",
         not (too_easy or hidden),
-        f"Hard for the detector in {hard} of {len(overlaps)} scenarios (at least {needed}); mean AUROC of the "
-        f"detector {_mean(aurocs):.2f} (at least {LOWEST_AUROC}).",
+        f"Hard for the detector in {hard} of {len(overlaps)} scenarios (at least {needed}); its AUROC on the "
+        f"rows is {_mean(aurocs):.2f} (at least {LOWEST_AUROC}).",
         {
             "direction": "nearer" if too_easy else "away" if hidden else None,
             "hard_scenarios": hard,
@@ -191,15 +195,15 @@ def validity(evidence: Evidence) -> Verdict:
     return _verdict(
         "validity",
         passed,
-        f"{mean:.0%} of the rows are less probable than 99 % of normal rows (at least {IMPROBABLE_MEAN:.0%}, and "
-        f"{IMPROBABLE_EACH:.0%} in every scenario; {len(low)} below that).",
+        f"{mean:.0%} of the rows are less probable than 99 % of normal rows (at least {IMPROBABLE_MEAN:.0%}, "
+        f"and {IMPROBABLE_EACH:.0%} in every scenario; {len(low)} below that).",
         {
             "direction": None if passed else "away",
             "improbable": mean,
             "scenarios": _by_scenario(improbable=shares),
         },
-        f"Not improbable enough: move away from dense regions. Poorest in {poorest}. Take larger steps, or drop more "
-        "of the candidates that lie close to training rows, measured along the correlations of the columns.",
+        f"Not improbable enough: move away from dense regions. Poorest in {poorest}. Take larger steps, or "
+        "drop more candidates close to training rows, measuring along the columns' correlations.",
     )
 
 
@@ -211,14 +215,17 @@ def diversity(evidence: Evidence) -> Verdict:
     repeated = _rounded(np.mean([row.tobytes() in known for row in evidence.other_seed]))
     narrow = [name for name in spread if distinct[name] < DISTINCT or spread[name] < SPREAD]
     if narrow:
-        hint = f"Too alike: in {', '.join(narrow)} the rows repeat or crowd together. Start from many different training rows."
+        hint = (
+            f"Too alike: the rows repeat or crowd together in {', '.join(narrow)}. "
+            "Start from many different training rows."
+        )
     else:
         hint = f"{repeated:.0%} of the rows come back under another seed. Draw starts and steps from rng."
     return _verdict(
         "diversity",
         not narrow and repeated <= MOST_REPEATED,
-        f"{_mean(distinct):.0%} of the rows are distinct, {_mean(spread):.2f} times as far apart as normal rows; "
-        f"{repeated:.0%} come back under another seed.",
+        f"{_mean(distinct):.0%} of the rows are distinct, {_mean(spread):.2f} times as far apart as normal "
+        f"rows; {repeated:.0%} come back under another seed.",
         {
             "direction": None,
             "distinct": _mean(distinct),
@@ -259,7 +266,8 @@ def _spread(run: ToyRun) -> float:
     if len(made) < 2:
         return 1.0
     made_apart, normal_apart = (
-        np.median(NearestNeighbors(n_neighbors=1).fit(rows).kneighbors()[0]) for rows in (made, normal[: len(made)])
+        np.median(NearestNeighbors(n_neighbors=1).fit(rows).kneighbors()[0])
+        for rows in (made, normal[: len(made)])
     )
     return _rounded(made_apart / normal_apart)
 
