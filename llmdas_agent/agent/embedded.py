@@ -19,8 +19,10 @@ from .proposers import Attempt, Brief
 __all__ = ["STRATEGIES", "EmbeddedProposer", "Strategy", "compose"]
 
 HIDDEN_SHARE = 0.6
-FIRST_STRENGTH = 1.0
-WEAKEST, STRONGEST = 0.125, 16.0
+FIRST_STRENGTH = 1.5
+WEAKEST, STRONGEST = 0.25, 8.0
+RESERVE = "local_step"
+"""Makes rows where a strategy's own candidates are too probable, as between halves of one dense region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,6 @@ class Strategy:
     families: tuple[str, ...]
     blind_spot: str
     borderline: str
-
-    def text(self) -> str:
-        """Return the program text of its function."""
-        return _read(self.name)
 
 
 STRATEGIES = (
@@ -145,10 +143,11 @@ def compose(plan: Sequence[Strategy], strength: float) -> Proposal:
     Proposal
     """
     makers = ", ".join(strategy.name for strategy in plan)
+    needed = dict.fromkeys([strategy.name for strategy in plan] + [RESERVE])
     parts = [
         f'"""Hard anomalies by {makers}."""\n\nimport numpy as np\n\n'
         f"STRENGTH = {strength!r}\nHIDDEN_SHARE = {HIDDEN_SHARE!r}\n",
-        *(strategy.text() for strategy in plan),
+        *(_read(name) for name in needed),
         f"MAKERS = ({makers},)\n",
         _read("frame"),
     ]

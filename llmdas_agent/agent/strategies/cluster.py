@@ -8,5 +8,5 @@ def cluster(Z, spacing, count, rng):
     length = STRENGTH * spacing[anchors] * rng.uniform(1.5, 4.0, size=groups)
     centers = Z[anchors] + length[:, None] * directions
     member = rng.integers(groups, size=count)
-    jitter = rng.normal(size=(count, d)) * (0.2 * spacing[anchors[member]] / np.sqrt(d))[:, None]
+    jitter = rng.normal(size=(count, d)) * (0.5 * spacing[anchors[member]] / np.sqrt(d))[:, None]
     return centers[member] + jitter

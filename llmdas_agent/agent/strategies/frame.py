@@ -25,31 +25,43 @@ def own_spacing(reference):
     return np.maximum(spacing, 1e-9 + 0.05 * np.median(spacing))
 
 
+def gap(rows, reference, spacing):
+    """Return how far each row is from the nearest normal one, in multiples of that one's own spacing."""
+    distance, index = nearest(rows, reference)
+    return distance / spacing[index]
+
+
+def whitening(Z):
+    """Return the map that makes all directions of the normal rows alike, shrunk where there are few rows."""
+    covariance = np.cov(Z, rowvar=False).reshape(Z.shape[1], Z.shape[1])
+    size, axes = np.linalg.eigh(covariance)
+    size = np.maximum(size, 0.0) + 0.02 * size.mean()
+    return axes / np.sqrt(size)
+
+
 def generate_hard_anomalies(n_samples, model, X_train, rng):
     center = X_train.mean(axis=0)
     scale = X_train.std(axis=0)
     scale = np.where(scale > 1e-12 * (1.0 + np.abs(center)), scale, 0.0)
-    Z = (X_train - center) / np.where(scale > 0, scale, 1.0)
-    Z = np.where(scale > 0, Z, 0.0)
+    Z = np.where(scale > 0, (X_train - center) / np.where(scale > 0, scale, 1.0), 0.0)
     Z = Z[rng.permutation(len(Z))[:1500]]
     spacing = own_spacing(Z)
+    white = whitening(Z)
+    white_spacing = own_spacing(Z @ white)
 
     count = int(np.ceil(8 * n_samples / len(MAKERS))) + 20
-    made = np.vstack([make(Z, spacing, count, rng) for make in MAKERS])
-    rows = center + scale * made
-    distance, index = nearest(made, Z)
-    gap = distance / spacing[index]
-    improbable = gap >= STRENGTH
-    if improbable.sum() < 2 * n_samples:
-        improbable = gap >= np.sort(gap)[-min(2 * n_samples, len(gap))]
+    aimed = np.vstack([make(Z, spacing, count, rng) for make in MAKERS])
+    reserve = local_step(Z, spacing, 4 * n_samples + 20, rng)
+    made = np.vstack([aimed, reserve])
+    far = np.maximum(gap(made, Z, spacing), gap(made @ white, Z @ white, white_spacing))
 
     # borderline for this detector: a score that a normal row could have
-    limit = np.quantile(model.predict_score(X_train), 0.95)
-    hidden = improbable & (model.predict_score(rows) <= limit)
-    open_ = np.flatnonzero(improbable & ~hidden)
-    hidden = rng.permutation(np.flatnonzero(hidden))
-    open_ = rng.permutation(open_)
+    rows = center + scale * made
+    hidden = model.predict_score(rows) <= np.quantile(model.predict_score(X_train), 0.95)
+    improbable = far >= STRENGTH
+    first = np.arange(len(made)) < len(aimed)
+    order = np.lexsort((rng.random(len(made)), ~first, ~improbable))
     wanted = int(np.ceil(HIDDEN_SHARE * n_samples))
-    wanted = min(len(hidden), max(wanted, n_samples - len(open_)))
-    chosen = np.concatenate([hidden[:wanted], open_, hidden[wanted:]])[:n_samples]
-    return rows[rng.permutation(chosen)]
+    kept = order[hidden[order] & improbable[order]][:wanted]
+    rest = order[~np.isin(order, kept)][: n_samples - len(kept)]
+    return rows[rng.permutation(np.concatenate([kept, rest]))]
