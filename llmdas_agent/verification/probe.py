@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.stats import t as student_t
+from threadpoolctl import threadpool_limits
 
 from ..report import BlindSpotProfile, FamilyScore
 from .bench import FittedToy, ToyBench, auroc
@@ -41,12 +42,14 @@ def probe(bench: ToyBench, *, on_progress: Callable[[str], None] | None = None) 
     """
     found: dict[str, list[float]] = {}
     benches = [bench, *(ToyBench(bench.source, bench.seed + k, bench.scenarios) for k in range(1, _SEEDS))]
-    for one in benches:
-        for toy in one.toys():
-            if on_progress is not None:
-                on_progress(toy.scenario.name)
-            for family, value in _family_aurocs(one, toy):
-                found.setdefault(family, []).append(value)
+    # many small products: threads would only wait for each other
+    with threadpool_limits(1):
+        for one in benches:
+            for toy in one.toys():
+                if on_progress is not None:
+                    on_progress(toy.scenario.name)
+                for family, value in _family_aurocs(one, toy):
+                    found.setdefault(family, []).append(value)
     families = sorted((_family_score(name, values) for name, values in found.items()), key=lambda f: f.auroc)
     notes = tuple(dict.fromkeys(note for one in benches for note in one.notes))
     return BlindSpotProfile(

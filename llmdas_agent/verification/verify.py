@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from ..config import SandboxLimits
 from ..errors import ProgramError
 from ..programs import SynthesisProgram
@@ -101,7 +103,9 @@ def try_program(program: SynthesisProgram, bench: ToyBench, *, on_verdict: Liste
     try:
         check_source(program)
         verdicts += [Verdict(code=code, passed=True, message=text) for code, text in _BEFORE_RUNNING.items()]
-        evidence = _evidence(program, bench)
+        # many small products: threads would only wait for each other
+        with threadpool_limits(1):
+            evidence = _evidence(program, bench)
         verdicts += _ran(evidence, bench)
     except ProgramError as error:
         verdicts += _broken_off(_WHILE_RUNNING if verdicts else _BEFORE_RUNNING, error)
@@ -129,10 +133,11 @@ def judge(trial: Trial, *, on_verdict: Listener | None = None) -> VerificationRe
         return trial.report()
     began = time.monotonic()
     judged = []
-    for check in CHECKS:
-        judged.append(check(trial.evidence))
-        if on_verdict is not None:
-            on_verdict(judged[-1])
+    with threadpool_limits(1):
+        for check in CHECKS:
+            judged.append(check(trial.evidence))
+            if on_verdict is not None:
+                on_verdict(judged[-1])
     return trial.report(tuple(judged), time.monotonic() - began)
 
 
