@@ -58,18 +58,29 @@ def measured(name: str, split: Split, seed: int) -> tuple[float, float, float, f
     return given_ap, cured_ap, enhanced_ap, detector.weights_["classifier"]
 
 
-def report(rows: list[tuple[str, int, list[tuple[float, ...]]]], asked: argparse.Namespace, seconds: float) -> str:
+def report(
+    rows: list[tuple[str, int, list[tuple[float, ...]]]], asked: argparse.Namespace, seconds: float
+) -> str:
     figures = np.array([row for _, _, row in rows])
     lines = ["# What enhancing gains", "", *_circumstances(asked, len(rows), seconds), ""]
     lines += ["Mean average precision:", ""]
-    lines += ["| base | as given | cured | enhanced | gain over given | gain over cured | classifier used on |"]
+    lines += [
+        "| base | as given | cured | enhanced | gain over given | gain over cured | classifier used on |"
+    ]
     lines += ["|---|---|---|---|---|---|---|"]
     for name, (given, cured, enhanced, weight) in zip(BASES, figures.transpose(1, 2, 0), strict=True):
         over = [f"{np.mean(enhanced - other):+.4f} ({_wins(enhanced - other)})" for other in (given, cured)]
         means = " | ".join(f"{np.mean(column):.4f}" for column in (given, cured, enhanced))
         lines.append(f"| {name} | {means} | {' | '.join(over)} | {np.sum(weight > 0)} of {len(rows)} sets |")
-    lines += ["", "In brackets: sets better by more than .005, worse by more than .02, worse by more than .05."]
-    lines += ["", "Every set, the largest loss against the cured base first (as given / cured / enhanced):", ""]
+    lines += [
+        "",
+        "In brackets: sets better by more than .005, worse by more than .02, worse by more than .05.",
+    ]
+    lines += [
+        "",
+        "Every set, the largest loss against the cured base first (as given / cured / enhanced):",
+        "",
+    ]
     lines += [f"| set | rows fitted | {' | '.join(BASES)} |", "|---" * (2 + len(BASES)) + "|"]
     worst = (figures[:, :, 2] - figures[:, :, 1]).min(axis=1)
     for i in np.argsort(worst, kind="stable"):
@@ -88,15 +99,19 @@ def _circumstances(asked: argparse.Namespace, n_sets: int, seconds: float) -> li
     versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
     half = f" --half {asked.half}" if asked.half else ""
     return [
-        f"`python benchmarks/enhanced_gain.py FOLDER{half} --seed {asked.seed}`: {n_sets} sets, full size, one-class",
-        f"split, {time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {versions}; {seconds:.0f} s.",
+        f"`python benchmarks/enhanced_gain.py FOLDER{half} --seed {asked.seed}`",
+        "",
+        f"{n_sets} sets at full size, one-class split; {time.strftime('%Y-%m-%d')}, {seconds:.0f} s.",
+        f"Python {platform.python_version()}, {versions}.",
     ]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=os.environ.get("LLMDAS_DATASETS"))
-    parser.add_argument("--half", choices=("a", "b"), help="every other set by name: the 1st, 3rd ... or the 2nd, 4th ...")
+    parser.add_argument(
+        "--half", choices=("a", "b"), help="every other set by name: the 1st, 3rd ... or the 2nd, 4th ..."
+    )
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--output", type=Path, help="where the report goes, Markdown")
     asked = parser.parse_args()

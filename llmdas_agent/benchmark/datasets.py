@@ -48,7 +48,9 @@ def find_datasets(folder: Path) -> list[Path]:
     found = [path for path in folder.glob("*") if path.suffix in _SUFFIXES]
     if not found:
         raise TableError(
-            "holds no .npz or .mat file", where=str(folder), hint="Set LLMDAS_DATASETS to the folder of data sets"
+            "holds no .npz or .mat file",
+            where=str(folder),
+            hint="Set LLMDAS_DATASETS to the folder of data sets",
         )
     return sorted(found, key=lambda path: path.name.lower())
 

@@ -19,7 +19,7 @@ __all__ = ["background_rows", "recombined_rows"]
 Array = NDArray[np.float64]
 
 _NEIGHBOURS = 5
-_MAX_SEEDS = 4000
+_MAX_SEEDS = 2000
 _LONGEST_STEP = 4.0
 
 
@@ -70,7 +70,7 @@ def _own_distances(S: Array) -> Array:
     own = distances[:, 1:].mean(axis=1)
     positive = own[own > 0]
     median = float(np.median(positive)) if len(positive) else 1.0
-    return np.maximum(own, 0.1 * median)
+    return np.asarray(np.maximum(own, 0.1 * median))
 
 
 def _stepped(
@@ -109,7 +109,8 @@ def _random_mask(
 def _recombined(S: Array, n: int, rng: np.random.Generator) -> Array:
     third = n // 3
     d = S.shape[1]
-    one, other = rng.integers(len(S), size=(2, third))
+    one = rng.integers(len(S), size=third)
+    other = (one + rng.integers(1, max(2, len(S)), size=third)) % len(S)
     swapped = np.where(_random_mask((third, d), 0.1, 0.5, rng), S[other], S[one])
     mean = S.mean(axis=0)
     _, size, axes = np.linalg.svd(S - mean, full_matrices=False)

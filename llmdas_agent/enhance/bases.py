@@ -2,10 +2,10 @@
 
 Three faults are common enough to be cured here, by what the scores show and never by a detector's name.
 
-* Constant and linearly dependent columns make some detectors divide by zero (PyOD's PCA), and columns of
-  very different scale make others score every new row alike (OCSVM with the default kernel width). The
-  columns are therefore taken as they are, or the independent ones alone, or those standardized: the first
-  of these treatments under which held-out normal rows get finite and distinct scores.
+* Constant and linearly dependent columns make some detectors divide by zero or nearly (PyOD's PCA), and
+  columns of very different scale make others score every new row alike (OCSVM with the default kernel
+  width). The columns are therefore taken as they are, or the independent ones alone, or those standardized:
+  the first of these treatments under which held-out normal rows get finite and distinct scores.
 * Some detectors pool the rows being scored with the training rows (PyOD's ECOD and COPOD). They are
   recognised by scoring a few rows together and alone, and from then on score each row alone.
 * A row so far out that its score is not finite gets one beyond all that were seen.
@@ -31,8 +31,9 @@ Array = NDArray[np.float64]
 Treatment = Literal["as given", "independent columns", "independent columns, standardized"]
 TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
 
-_PROBED = 8
+_PROBED = 3
 _REACH = 1e6
+_BLOWN_UP = 1e15
 
 
 def independent_columns(Z: Array) -> NDArray[np.intp]:
@@ -121,7 +122,10 @@ class CuredBase:
         )
 
     def soundness(self, held: Array) -> float:
-        """Return how many distinct scores there are for each distinct row, 0 when one is not finite.
+        """Return how many distinct scores there are for each distinct row, or 0.
+
+        It is 0 when one is not finite, or all are so large that they must have been divided by a rounding
+        error where zero was meant.
 
         Parameters
         ----------
@@ -130,6 +134,8 @@ class CuredBase:
         """
         scores = self._raw(held)
         if not np.isfinite(scores).all():
+            return 0.0
+        if np.median(np.abs(scores)) > _BLOWN_UP * (1.0 + np.abs(held).max()):
             return 0.0
         size = float(np.abs(scores).max()) or 1.0
         return len(np.unique(np.round(scores / size, 9))) / len(np.unique(held, axis=0))

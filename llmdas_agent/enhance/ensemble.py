@@ -15,7 +15,7 @@ from .bases import TREATMENTS
 from .joining import Contribution, TailSurprise, contribution_of, soft_maximum
 from .members import Member, Snap
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "others"]
 
 Array = NDArray[np.float64]
 
@@ -37,6 +37,8 @@ class Ensemble:
         One per fold.
     contribution_ : Contribution
         The classifier's weight, and why.
+    rows_ : array, shape (n, d), or None
+        The rows fitted; None in a model that was loaded without them.
     held_scores_ : array, shape (n,)
         Joined score of every row fitted, by the member that has not seen it.
     """
@@ -58,7 +60,8 @@ class Ensemble:
         snap : callable
             Carries made rows to values that such a table can hold.
         """
-        folds = self._folds(len(Z))
+        self.rows_: Array | None = Z
+        folds = self.folds(len(Z))
         self.members_ = self._soundest(source, Z, folds)
         base = np.empty(len(Z))
         for member, fold in zip(self.members_, folds, strict=True):
@@ -84,7 +87,7 @@ class Ensemble:
         for treatment in TREATMENTS:
             try:
                 members = [
-                    Member(seed).fit(source, treatment, Z[_others(fold, len(Z))], Z[fold])
+                    Member(seed).fit(source, treatment, Z[others(fold, len(Z))], Z[fold])
                     for seed, fold in zip(seeds, folds, strict=True)
                 ]
             except DetectorError as error:  # another treatment may suit it; if none does, this is raised
@@ -99,7 +102,8 @@ class Ensemble:
             raise failure
         return best
 
-    def _folds(self, n: int) -> list[NDArray[np.intp]]:
+    def folds(self, n: int) -> list[NDArray[np.intp]]:
+        """Return the indices of each fold of `n` rows."""
         n_folds = 5 if n < _FEW_ROWS else 3
         order = np.random.default_rng(self.seed).permutation(n)
         return [np.sort(order[k::n_folds]) for k in range(n_folds)]
@@ -112,7 +116,7 @@ class Ensemble:
         recombined = []
         try:
             for member, fold in zip(self.members_, folds, strict=True):
-                member.learn(program, Z[_others(fold, len(Z))], snap)
+                member.learn(program, Z[others(fold, len(Z))], snap)
                 log_odds[:, fold] = member.log_odds(Z[fold])
                 recombined.append(member.log_odds(member.recombined(Z[fold], snap)))
         except ProgramError as error:
@@ -138,7 +142,8 @@ class Ensemble:
         return soft_maximum(surprise, classifier, self.contribution_.weight)
 
 
-def _others(fold: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
+def others(fold: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
+    """Return a mask of the `n` rows that are not in the fold, those that its member is fitted on."""
     chosen = np.ones(n, dtype=bool)
     chosen[fold] = False
     return chosen

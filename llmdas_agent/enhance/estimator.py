@@ -117,8 +117,6 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoder_ = TableEncoder().fit(X)
         self.n_features_in_ = self.encoder_.n_columns_
-        if self.encoder_.names_ is not None:
-            self.feature_names_in_ = np.asarray(self.encoder_.names_, dtype=object)
         Z = self.encoder_.transform(X)
         if len(Z) < _MIN_ROWS:
             raise TableError(f"has {len(Z)} rows; at least {_MIN_ROWS} are needed", where="table")
@@ -157,6 +155,15 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         tolerance = 1e-9 * max(float(np.abs(held).max()), 1.0)
         at_or_above = len(held) - np.searchsorted(held, scores - tolerance, side="left")
         return np.asarray((at_or_above + 1) / (len(held) + 1))
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the columns fitted, shape (n_features_in_,), where a frame with names was."""
+        check_is_fitted(self, "encoder_")
+        names = self.encoder_.names_
+        if names is None or not all(isinstance(name, str) for name in names):
+            raise AttributeError("feature_names_in_ exists only after fitting a frame with names")
+        return np.asarray(names, dtype=object)
 
     @property
     def contribution_(self) -> Contribution:

@@ -18,7 +18,8 @@ __all__ = ["Contribution", "TailSurprise", "contribution_of", "soft_maximum"]
 Array = NDArray[np.float64]
 
 _POWER = 4
-_TIE_DIGITS = 9
+_TIE = 1e-9
+_LEAST_EXCESS = 0.1
 _ROWS_TO_TRUST = 30
 _SURE = 2.0
 
@@ -26,26 +27,30 @@ _SURE = 2.0
 class TailSurprise:
     """−log of the upper-tail probability of a score among held-out normal rows.
 
-    Between the held-out scores it is interpolated, which makes it continuous; beyond the highest it goes
-    on as 2·log(1 + e / 2b), e the excess and b the mean excess over the 90th percentile: the tail of a
-    generalized Pareto law of shape 1/2 (Pickands, 1975). Far rows stay ordered and never saturate.
+    Scores closer than 1e-9 of the largest are tied. Between the held-out scores it is interpolated, which
+    makes it continuous; beyond the highest it goes on as 2·log(1 + e / 2b), e the excess and b the mean
+    excess over the 90th percentile: the tail of a generalized Pareto law of shape 1/2 (Pickands, 1975). Far
+    rows stay ordered and never saturate.
     """
 
     def fit(self, scores: Array) -> Self:
         """Fit on the scores of held-out normal rows, shape (n,)."""
         self.size_ = float(np.abs(scores).max()) or 1.0
-        rounded = np.round(scores / self.size_, _TIE_DIGITS)
+        rounded = np.round(scores / self.size_ / _TIE) * _TIE
         self.knots_, counts = np.unique(rounded, return_counts=True)
         at_or_above = counts[::-1].cumsum()[::-1]
         self.surprises_ = np.log((len(scores) + 1) / at_or_above)
         start = np.quantile(rounded, 0.9)
-        self.excess_ = max(float(np.mean(rounded[rounded >= start] - start)), 10.0**-_TIE_DIGITS)
+        excess = float(np.mean(rounded[rounded >= start] - start))
+        # where the highest scores are tied there is no excess to measure, and the spread of all stands in
+        spread = float(np.mean(np.abs(rounded - np.median(rounded))))
+        self.excess_ = max(excess, _LEAST_EXCESS * spread, _TIE)
         return self
 
     def __call__(self, scores: Array) -> Array:
         """Return the surprise of each score, shape (m,), from about 0 upwards, in nats."""
         scaled = scores / self.size_
-        beyond = np.maximum(scaled - self.knots_[-1], 0.0)
+        beyond = np.maximum(scaled - self.knots_[-1] - _TIE, 0.0)
         within = np.interp(scaled, self.knots_, self.surprises_)
         return np.asarray(within + 2.0 * np.log1p(beyond / (2.0 * self.excess_)))
 

@@ -1,0 +1,228 @@
+"""Tables in files: CSV, TSV and Parquet with a header, and the scores that go back into one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ..errors import TableError, did_you_mean
+from ..files import write_whole
+
+__all__ = ["TableFile", "read_table", "write_scores"]
+
+NULL_SPELLINGS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "?", "#N/A")
+
+_SUFFIXES = (".csv", ".tsv", ".parquet")
+_SEPARATORS = ",;\t|"
+_TRUE_FALSE = ("true", "false")
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """What was read.
+
+    Attributes
+    ----------
+    frame : polars.DataFrame
+        The columns to be fitted or scored, rows in file order.
+    ids : polars.Series or None
+        The column that was asked for as identifier, as it stands in the file.
+    """
+
+    frame: pl.DataFrame
+    ids: pl.Series | None
+
+
+def read_table(path: str | Path, *, id_column: str | None = None, drop: Sequence[str] = ()) -> TableFile:
+    """Read a table with a header.
+
+    A column is a number where every value in the whole file is one, true or false where every value is, and
+    text otherwise. Empty fields and the usual spellings of a missing value (`NULL_SPELLINGS`) are missing;
+    blank lines are skipped. A ``.csv`` may be separated by commas, semicolons, tabs or bars.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.csv``, ``.tsv`` or ``.parquet``; text in UTF-8, with or without a byte order mark.
+    id_column : str, optional
+        A column to be carried along and not looked at.
+    drop : sequence of str
+        Columns to be left out.
+
+    Raises
+    ------
+    TableError
+        With file and line or column.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise TableError(what, where=str(path), hint="Give a .csv, .tsv or .parquet file with a header")
+    frame = _read_parquet(path) if _suffix(path) == ".parquet" else _read_text(path)
+    if frame.is_empty():
+        raise TableError("has a header and no rows", where=str(path))
+    for name in (*drop, *([id_column] if id_column is not None else [])):
+        if name not in frame.columns:
+            raise TableError(
+                f"has no column '{name}'", where=str(path), hint=did_you_mean(name, frame.columns)
+            )
+    ids = frame[id_column] if id_column is not None else None
+    frame = frame.drop(*drop, *([] if id_column is None or id_column in drop else [id_column]))
+    if not frame.width:
+        raise TableError("has no column left to look at", where=str(path), hint="Drop fewer columns")
+    return TableFile(frame if _suffix(path) == ".parquet" else _typed(frame), ids)
+
+
+def write_scores(
+    path: str | Path,
+    *,
+    scores: NDArray[np.float64],
+    labels: NDArray[np.integer],
+    p_values: NDArray[np.float64],
+    ids: pl.Series | None = None,
+) -> None:
+    """Write one row of ``score``, ``label`` and ``p_value`` for each row scored, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.csv``, ``.tsv`` or ``.parquet``; replaced when it is there.
+    scores, labels, p_values : array, shape (m,)
+        In the order of the rows.
+    ids : polars.Series, optional
+        Put before them under its own name.
+
+    Raises
+    ------
+    TableError
+        When the suffix is none of these.
+    StorageError
+        When it cannot be written; what was there before stays as it was.
+    """
+    path = Path(path)
+    suffix = _suffix(path)
+    columns = {"score": scores, "label": labels, "p_value": p_values}
+    if ids is not None and ids.name in columns:
+        raise TableError(
+            f"the identifier column is named '{ids.name}', like a column of the output",
+            where=str(path),
+            hint="Rename it in the table",
+        )
+    frame = pl.DataFrame(({} if ids is None else {ids.name: ids}) | columns)
+    buffer = io.BytesIO()
+    if suffix == ".parquet":
+        frame.write_parquet(buffer)
+    else:
+        frame.write_csv(buffer, separator="\t" if suffix == ".tsv" else ",")
+    write_whole(path, buffer.getvalue())
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise TableError(
+            f"has the suffix '{path.suffix}'", where=str(path), hint=f"Known: {', '.join(_SUFFIXES)}"
+        )
+    return suffix
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TableError(f"is no Parquet file: {_first_line(error)}", where=str(path)) from None
+
+
+def _read_text(path: Path) -> pl.DataFrame:
+    separator, blank = _checked_lines(path)
+    try:
+        frame = pl.read_csv(path, separator=separator, infer_schema=False, null_values=list(NULL_SPELLINGS))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TableError(f"cannot be read as a table: {_first_line(error)}", where=str(path)) from None
+    if blank:
+        rows = pl.int_range(frame.height, eager=True)
+        frame = frame.filter(~rows.is_in(blank))
+    return frame
+
+
+def _checked_lines(path: Path) -> tuple[str, list[int]]:
+    """Return separator and indices of blank rows, having seen that every line has as many fields."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            separator = "\t" if _suffix(path) == ".tsv" else _separator(stream.readline())
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=separator, strict=True)
+            header = next(reader, [])
+            _check_header(path, header)
+            blank = []
+            for row, fields in enumerate(reader):
+                if not fields:
+                    blank.append(row)
+                elif len(fields) != len(header):
+                    raise TableError(
+                        f"has {len(fields)} fields where the header has {len(header)}",
+                        where=f"{path}:{reader.line_num}",
+                        hint="Correct the line; text that holds the separator belongs in double quotes",
+                    )
+            return separator, blank
+    except UnicodeDecodeError:
+        raise TableError(
+            "is not UTF-8 text", where=_line_of_bad_byte(path), hint="Save it as UTF-8"
+        ) from None
+    except csv.Error as error:
+        raise TableError(f"cannot be read as a table: {error}", where=f"{path}:{reader.line_num}") from None
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if not any(header):
+        raise TableError("is empty", where=str(path), hint="Give a table with a header and rows")
+    if any("\x00" in name for name in header):
+        raise TableError("is not a table of text", where=str(path), hint="Give CSV, TSV or Parquet")
+    for position, name in enumerate(header, 1):
+        if not name:
+            raise TableError(f"column {position} has no name in the header", where=f"{path}:1")
+        if header.index(name) != position - 1:
+            raise TableError(f"has two columns named '{name}'", where=f"{path}:1", hint="Rename one of them")
+
+
+def _typed(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns([_typed_column(series) for series in frame])
+
+
+def _typed_column(series: pl.Series) -> pl.Series:
+    words = series.str.strip_chars()
+    words = words.set(words.is_in(NULL_SPELLINGS), None) if words.dtype == pl.String else words
+    numbers = words.cast(pl.Float64, strict=False)
+    if numbers.null_count() == words.null_count():
+        return numbers
+    lowered = words.str.to_lowercase()
+    if lowered.is_in(_TRUE_FALSE).all():
+        return lowered == "true"
+    return words
+
+
+def _separator(header: str) -> str:
+    bare = re.sub(r'"[^"]*"', "", header)
+    return max(_SEPARATORS, key=bare.count)
+
+
+def _line_of_bad_byte(path: Path) -> str:
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode("utf-8-sig")
+            except UnicodeDecodeError:
+                return f"{path}:{number}"
+    return str(path)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,57 @@
+"""Which types a saved model may hold. Nothing else is ever built from a file."""
+
+from __future__ import annotations
+
+import importlib
+
+from pyod.models.base import BaseDetector
+
+__all__ = ["is_trusted"]
+
+OWN = frozenset(
+    f"llmdas_agent.{name}"
+    for name in (
+        "detectors.SklearnDetector",
+        "enhance.bases.CuredBase",
+        "enhance.classifiers.KernelClassifier",
+        "enhance.classifiers.MadeRowClassifier",
+        "enhance.columns.CategoryColumn",
+        "enhance.columns.NumberColumn",
+        "enhance.ensemble.Ensemble",
+        "enhance.joining.Contribution",
+        "enhance.joining.TailSurprise",
+        "enhance.members.Member",
+        "enhance.spaces.Quantile",
+        "enhance.spaces.Standard",
+        "enhance.spaces.Whitened",
+        "enhance.tables.TableEncoder",
+    )
+)
+
+COMPILED = frozenset(
+    f"sklearn.{name}"
+    for name in (
+        "metrics._dist_metrics.EuclideanDistance64",
+        "metrics._dist_metrics.MinkowskiDistance64",
+        "neighbors._ball_tree.BallTree",
+        "neighbors._kd_tree.KDTree",
+        "tree._tree.Tree",
+    )
+)
+
+
+def is_trusted(type_name: str) -> bool:
+    """Return whether an object of this type may be built, beyond those that skops itself trusts.
+
+    They are this package's own, some compiled parts of scikit-learn's estimators, and the detectors of PyOD.
+    """
+    if type_name in OWN or type_name in COMPILED:
+        return True
+    module, _, name = type_name.rpartition(".")
+    if not module.startswith("pyod.models."):
+        return False
+    try:
+        kind = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return False
+    return isinstance(kind, type) and issubclass(kind, BaseDetector)

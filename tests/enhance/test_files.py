@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from llmdas_agent.enhance import read_table, write_scores
+from llmdas_agent.errors import StorageError, TableError
+
+
+def test_reads_types_gaps_and_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(
+        '\ufeffnumber,word,truth,late\n1, "a,b",true,1\n\nNA,?,FALSE,2\ninf,ü,True,x\n'.replace(
+            ', "', ',"'
+        ).encode()
+    )
+    frame = read_table(path).frame
+    assert frame.columns == ["number", "word", "truth", "late"]
+    assert frame["number"].to_list() == [1.0, None, float("inf")]
+    assert frame["word"].to_list() == ["a,b", None, "ü"]
+    assert frame["truth"].to_list() == [True, False, True]
+    # one word in the last line makes the column one of words
+    assert frame["late"].to_list() == ["1", "2", "x"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separators(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f'"a,1"{separator}b\n1{separator}2\n' if separator != "," else "a,b\n1,2\n")
+    assert read_table(path).frame.row(0) == (1.0, 2.0)
+
+
+def test_tsv_parquet_and_csv_agree(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": [1.5, None, 3.0], "word": ["a", None, "b"], "truth": [True, False, None]})
+    frame.write_csv(tmp_path / "t.csv")
+    frame.write_csv(tmp_path / "t.tsv", separator="\t")
+    frame.write_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.tsv", "t.parquet"):
+        assert read_table(tmp_path / name).frame.equals(frame)
+
+
+def test_identifiers_are_carried_and_columns_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id,a,b\n007,1,2\n008,3,4\n")
+    table = read_table(path, id_column="id", drop=["b"])
+    assert table.frame.columns == ["a"]
+    assert table.ids is not None
+    assert table.ids.to_list() == ["007", "008"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", b"a,b\n1,2\n1,2,3\n", r"t\.csv:3: has 3 fields where the header has 2"),
+        ("t.csv", b'a,b\n"x\ny",2\n1\n', r"t\.csv:4: has 1 fields"),
+        ("t.csv", b"", "is empty"),
+        ("t.csv", b"a,b\n", "has a header and no rows"),
+        ("t.csv", b"a,b,a\n1,2,3\n", r"t\.csv:1: has two columns named 'a'"),
+        ("t.csv", b"a,,c\n1,2,3\n", r"t\.csv:1: column 2 has no name"),
+        ("t.csv", b"a,b\n1,2\n1,\xe9\n", r"t\.csv:3: is not UTF-8"),
+        ("t.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "is not UTF-8"),
+        ("t.csv", b"a\x00,b\n1,2\n", "is not a table of text"),
+        ("t.csv", b'a,b\n1,"2\n', r"t\.csv:\d: cannot be read as a table"),
+        ("t.parquet", b"a,b\n1,2\n", "is no Parquet file"),
+        ("t.xlsx", b"", r"has the suffix '\.xlsx'.*\.csv, \.tsv, \.parquet"),
+    ],
+)
+def test_files_that_are_no_tables(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TableError, match=message):
+        read_table(tmp_path / name)
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="no such file"):
+        read_table(tmp_path / "none.csv")
+    with pytest.raises(TableError, match="is a folder"):
+        read_table(tmp_path)
+    path = tmp_path / "t.csv"
+    path.write_text("name,a\nx,1\n")
+    with pytest.raises(TableError, match=r"has no column 'nmae'. Did you mean 'name'"):
+        read_table(path, id_column="nmae")
+    with pytest.raises(TableError, match="no column left"):
+        read_table(path, id_column="name", drop=["a"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_scores_come_back_in_row_order(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    scores = np.array([0.1, 5.25, 1e-9])
+    write_scores(
+        path,
+        scores=scores,
+        labels=np.array([0, 1, 0]),
+        p_values=np.array([0.5, 0.01, 1.0]),
+        ids=pl.Series("row", ["x", "a", "m"]),
+    )
+    table = read_table(path, id_column="row")
+    assert table.frame.columns == ["score", "label", "p_value"]
+    np.testing.assert_array_equal(table.frame["score"].to_numpy(), scores)
+    assert table.ids is not None
+    assert table.ids.to_list() == ["x", "a", "m"]
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_an_identifier_named_like_a_score_is_refused(tmp_path: Path) -> None:
+    one = np.ones(1)
+    with pytest.raises(TableError, match="identifier column is named 'score'"):
+        write_scores(
+            tmp_path / "o.csv", scores=one, labels=one.astype(int), p_values=one, ids=pl.Series("score", [1])
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    """A file-size limit makes the kernel refuse the write, as a full disk does."""
+    path = tmp_path / "out.csv"
+    path.write_text("before\n")
+    code = f"""
+import resource, signal, numpy as np
+from llmdas_agent.enhance import write_scores
+from llmdas_agent.errors import StorageError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+n = 5000
+try:
+    write_scores({str(path)!r}, scores=np.random.rand(n), labels=np.zeros(n, dtype=int), p_values=np.ones(n))
+except StorageError as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "cannot be written (file too large)" in told.stdout
+    assert "Free some space" in told.stdout
+    assert path.read_text() == "before\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_disk_with_no_space_left(tmp_path: Path) -> None:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this user may not mount a small file system")
+    try:
+        n = 5000
+        with pytest.raises(StorageError, match="no space left on device"):
+            write_scores(
+                tmp_path / "out.csv",
+                scores=np.random.rand(n),
+                labels=np.zeros(n, dtype=int),
+                p_values=np.ones(n),
+            )
+        assert not list(tmp_path.iterdir())
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pyod.models.copod import COPOD
+from pyod.models.ecod import ECOD
+from sklearn.datasets import load_wine
+
+from llmdas_agent.detectors import DetectorSource
+from llmdas_agent.enhance.background import background_rows, recombined_rows
+from llmdas_agent.enhance.bases import CuredBase, independent_columns
+from llmdas_agent.enhance.joining import TailSurprise, contribution_of, soft_maximum
+from llmdas_agent.enhance.spaces import Quantile, Whitened
+
+coarse = st.integers(-3, 3).map(float)
+
+
+@given(
+    hnp.arrays(np.float64, (12, 2), elements=coarse),
+    hnp.arrays(np.float64, (5, 2), elements=coarse),
+    st.sampled_from([ECOD, COPOD]),
+)
+@settings(max_examples=60, deadline=None)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_detectors_that_pool_are_scored_row_by_row(train: np.ndarray, rows: np.ndarray, kind: type) -> None:
+    base = CuredBase(0).fit(DetectorSource.from_object(kind()), train)
+    alone = np.concatenate([kind().fit(train).decision_function(row[None]) for row in rows])
+    if not base.pools_:
+        return  # the first rows happen to score alike together and alone
+    # a skewness of exactly zero is a matter of rounding, and of no other
+    symmetric = np.abs(_third_moments(train, rows)).min(axis=1) < 1e-9
+    np.testing.assert_allclose(base.score(rows)[~symmetric], alone[~symmetric])
+
+
+def _third_moments(train: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    pooled = np.stack([np.vstack([train, row]) for row in rows])
+    return ((pooled - pooled.mean(axis=1, keepdims=True)) ** 3).mean(axis=1)
+
+
+def test_independent_columns_span_the_table() -> None:
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(50, 4)) * [1.0, 1e6, 1e-6, 1.0]
+    Z = np.column_stack([Z, np.ones(50), Z[:, 0] - Z[:, 3]])
+    kept = independent_columns(Z)
+    assert len(kept) == 4
+    assert 4 not in kept
+    assert np.linalg.matrix_rank(Z[:, kept] / Z[:, kept].std(axis=0)) == 4
+
+
+@given(hnp.arrays(np.float64, st.integers(3, 60), elements=st.floats(-1e6, 1e6).map(lambda x: round(x, 3))))
+def test_surprise_rises_with_the_score_and_is_about_exponential(scores: np.ndarray) -> None:
+    surprise = TailSurprise().fit(scores)
+    grid = np.linspace(scores.min() - 1, scores.max() + 10 * (np.ptp(scores) + 1), 200)
+    told = surprise(grid)
+    assert np.isfinite(told).all()
+    assert (np.diff(told) >= -1e-9).all()
+    # the highest of n is as surprising as a chance of 1 in n + 1, more so beyond it
+    assert surprise(np.array([scores.max()]))[0] <= np.log(len(scores) + 1) + 1e-4
+
+
+def test_surprise_of_new_normal_scores_is_exponential() -> None:
+    rng = np.random.default_rng(0)
+    told = TailSurprise().fit(rng.gumbel(size=3000))(rng.gumbel(size=3000))
+    assert told.mean() == pytest.approx(1.0, abs=0.08)
+    assert np.mean(told > 3.0) == pytest.approx(np.exp(-3.0), abs=0.015)
+
+
+def test_one_sure_expert_is_heard() -> None:
+    base, classifier = np.array([8.0, 1.0, 3.0]), np.array([1.0, 8.0, 3.0])
+    joined = soft_maximum(base, classifier, 1.0)
+    assert joined[2] < joined[0] == pytest.approx(8.0, abs=0.01)
+    np.testing.assert_array_equal(soft_maximum(base, classifier, 0.0), base)
+
+
+def test_a_classifier_that_has_learnt_nothing_gets_no_weight() -> None:
+    rng = np.random.default_rng(0)
+    refused = [contribution_of(rng.normal(size=50), rng.normal(size=50)).weight == 0 for _ in range(200)]
+    assert np.mean(refused) > 0.93
+    learnt = contribution_of(rng.normal(size=50), rng.normal(1.5, size=50))
+    assert learnt.weight == pytest.approx(50 / 80)
+    assert learnt.learnability > 0.7
+
+
+def test_recombinations_keep_the_values_and_lose_the_dependence() -> None:
+    X = load_wine().data
+    made = recombined_rows(X, 900, np.random.default_rng(0))
+    assert made.shape == (900, X.shape[1])
+    np.testing.assert_allclose(made.mean(axis=0), X.mean(axis=0), rtol=0.15)
+    assert abs(np.corrcoef(made[:300].T)[5, 6]) < 0.3 < np.corrcoef(X.T)[5, 6]
+
+
+def test_background_surrounds_the_rows() -> None:
+    X = load_wine().data
+    made = background_rows(X, 200, np.random.default_rng(0))
+    assert made.shape == (600, X.shape[1])
+    z = np.abs((made - X.mean(axis=0)) / X.std(axis=0)).max(axis=1)
+    assert 1.0 < np.median(z) < 6.0
+    rows = {tuple(row) for row in X.round(6)}
+    assert np.mean([tuple(row) in rows for row in made.round(6)]) < 0.01
+
+
+def test_quantiles_go_on_outside_the_training_range() -> None:
+    X = np.random.default_rng(0).exponential(size=(500, 1))
+    space = Quantile().fit(X)
+    inside = space.transform(X)
+    assert inside.mean() == pytest.approx(0.0, abs=0.02)
+    assert inside.std() == pytest.approx(1.0, abs=0.05)
+    far = space.transform(np.array([[X.max() + 1], [X.max() + 10], [X.min() - 5]]))[:, 0]
+    assert 3.5 > inside.max() > 2.5
+    assert far[1] > far[0] > inside.max()
+    assert far[2] < inside.min()
+
+
+def test_whitening_leaves_unit_variance_without_dependent_directions() -> None:
+    X = load_wine().data
+    X = np.column_stack([X, X[:, 0] + X[:, 1]])
+    white = Whitened().fit(X).transform(X)
+    assert white.shape[1] == load_wine().data.shape[1]
+    assert np.abs(np.corrcoef(white.T) - np.eye(white.shape[1])).max() < 0.15
