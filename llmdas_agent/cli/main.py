@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LlmdasError
-from . import add_detector, cards, doctor, plugins, registry
+from . import add_detector, cards, doctor, plugins, registry, tables
 
 __all__ = ["app", "main"]
 
@@ -53,6 +53,9 @@ def root(
 
 
 app.command("add-detector")(add_detector.add_detector)
+app.command("fit")(tables.fit)
+app.command("score")(tables.score)
+app.command("synthesize")(tables.synthesize)
 app.command("list")(registry.list_)
 app.command("show")(registry.show)
 app.command("remove")(registry.remove)
@@ -70,6 +73,8 @@ def main() -> None:
     except LlmdasError as error:
         _explain(error)
         sys.exit(error.exit_code)
+    finally:
+        _warn_of_plugins()
 
 
 def _explain(error: LlmdasError) -> None:
@@ -84,3 +89,11 @@ def _explain(error: LlmdasError) -> None:
         emit_json(error.as_dict())
     line = " ".join(str(error).split())
     sys.stderr.write(f"error: {line}\n")
+
+
+def _warn_of_plugins() -> None:
+    """Name the plugins that could not be used, after a command that asked for them."""
+    manager = sys.modules.get("llmdas_agent.plugins.manager")
+    if manager is not None and manager.load_plugins.cache_info().currsize:
+        for problem in manager.load_plugins().problems:
+            sys.stderr.write(f"warning: {problem}\n")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .estimator import EnhancedDetector
-    from .files import read_table, write_scores
+    from .files import read_table, scores_table, write_table
     from .joining import Contribution
     from .persistence import load_model, save_model
+    from .synthesis import synthesize
     from .tables import TableEncoder
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "load_model",
     "read_table",
     "save_model",
-    "write_scores",
+    "scores_table",
+    "synthesize",
+    "write_table",
 ]
 
 _HOME = {
@@ -32,7 +35,9 @@ _HOME = {
     "load_model": "persistence",
     "read_table": "files",
     "save_model": "persistence",
-    "write_scores": "files",
+    "scores_table": "files",
+    "synthesize": "synthesis",
+    "write_table": "files",
 }
 
 

@@ -67,6 +67,10 @@ class NumberColumn:
         missing = numbers[:, 1] > 0.5
         return np.column_stack([np.where(missing, self.median_, number), missing.astype(np.float64)])
 
+    def decode(self, numbers: Array) -> Array:
+        """Return the values that numbers stand for, shape (m,), NaN where missing."""
+        return numbers[:, 0] if self.width == 1 else np.where(numbers[:, 1] > 0.5, np.nan, numbers[:, 0])
+
     def _bounded(self, number: Array) -> Array:
         # squares and products of what lies farther out would overflow
         return np.clip(number, self.low_ - _REACH * self.reach_, self.high_ + _REACH * self.reach_)
@@ -118,6 +122,18 @@ class CategoryColumn:
         if self.has_rare_:
             codes = np.where(indicators.max(axis=1) > 0.5, codes, self.n_levels_)
         return self._numbers(codes)
+
+    def decode(self, numbers: Array) -> Words:
+        """Return the words that numbers stand for, shape (m,), None where missing.
+
+        One of the rare levels stands for all of them.
+        """
+        categories, rare = self.encoder_.categories_[0], self.encoder_.infrequent_categories_[0]
+        frequent = [word for word in categories if rare is None or word not in set(rare)]
+        levels = np.array([*frequent, categories[0] if rare is None else rare[0]], dtype=object)
+        indicators = np.column_stack([numbers[:, : self.n_levels_], np.full(len(numbers), 0.5)])
+        chosen = levels[indicators.argmax(axis=1)]
+        return np.array([None if word == _MISSING else word for word in chosen], dtype=object)
 
     def _codes(self, words: Words) -> NDArray[np.intp]:
         """Return 0 ... n_levels - 1 for frequent levels and n_levels for all others."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import TableError, did_you_mean
 from ..files import write_whole
 
-__all__ = ["TableFile", "read_table", "write_scores"]
+__all__ = ["TableFile", "read_table", "scores_table", "write_table"]
 
 NULL_SPELLINGS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "?", "#N/A")
 
@@ -81,24 +81,48 @@ def read_table(path: str | Path, *, id_column: str | None = None, drop: Sequence
     return TableFile(frame if _suffix(path) == ".parquet" else _typed(frame), ids)
 
 
-def write_scores(
-    path: str | Path,
+def scores_table(
     *,
     scores: NDArray[np.float64],
     labels: NDArray[np.integer],
     p_values: NDArray[np.float64],
     ids: pl.Series | None = None,
-) -> None:
-    """Write one row of ``score``, ``label`` and ``p_value`` for each row scored, whole or not at all.
+) -> pl.DataFrame:
+    """Return one row of ``score``, ``label`` and ``p_value`` for each row scored.
+
+    Parameters
+    ----------
+    scores, labels, p_values : array, shape (m,)
+        In the order of the rows.
+    ids : polars.Series, optional
+        Put before them under its own name.
+
+    Returns
+    -------
+    polars.DataFrame
+
+    Raises
+    ------
+    TableError
+        When the identifier has the name of another column.
+    """
+    columns = {"score": scores, "label": labels, "p_value": p_values}
+    if ids is not None and ids.name in columns:
+        raise TableError(
+            "is also a column of the output", where=f"column '{ids.name}'", hint="Rename it in the table"
+        )
+    return pl.DataFrame(({} if ids is None else {ids.name: ids}) | columns)
+
+
+def write_table(path: str | Path, frame: pl.DataFrame) -> None:
+    """Write a table, whole or not at all.
 
     Parameters
     ----------
     path : str or Path
         ``.csv``, ``.tsv`` or ``.parquet``; replaced when it is there.
-    scores, labels, p_values : array, shape (m,)
-        In the order of the rows.
-    ids : polars.Series, optional
-        Put before them under its own name.
+    frame : polars.DataFrame
+        The table.
 
     Raises
     ------
@@ -109,14 +133,6 @@ def write_scores(
     """
     path = Path(path)
     suffix = _suffix(path)
-    columns = {"score": scores, "label": labels, "p_value": p_values}
-    if ids is not None and ids.name in columns:
-        raise TableError(
-            f"the identifier column is named '{ids.name}', like a column of the output",
-            where=str(path),
-            hint="Rename it in the table",
-        )
-    frame = pl.DataFrame(({} if ids is None else {ids.name: ids}) | columns)
     buffer = io.BytesIO()
     if suffix == ".parquet":
         frame.write_parquet(buffer)

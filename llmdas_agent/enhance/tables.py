@@ -112,6 +112,15 @@ class TableEncoder:
         ]
         return np.ascontiguousarray(np.hstack(parts))
 
+    def decode(self, Z: Array) -> dict[str, Values]:
+        """Return encoded rows as the columns fitted, by name; those without a single value are left out."""
+        names = self.names_ or [f"column_{j}" for j in range(self.n_columns_)]
+        return {
+            str(name): encoder.decode(Z[:, start : start + encoder.width])
+            for name, encoder, start in zip(names, self.encoders_, self.starts_, strict=False)
+            if encoder is not None
+        }
+
     def _in_fitted_order(self, table: _Read) -> _Read:
         if self.names_ is None or table.names is None:
             if len(table.columns) != self.n_columns_:
