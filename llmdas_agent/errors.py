@@ -15,7 +15,8 @@
     ├── ModelFolderError          8   a saved model that is damaged, foreign or from a newer version
     ├── BusyError                 9   another process holds the same name
     ├── StorageError             10   the disk is full, or may not be written
-    └── PluginError              11   two plugins that want the same name, or one that breaks its contract
+    ├── PluginError              11   two plugins that want the same name, or one that breaks its contract
+    └── ChatModelError           12   a chat model that cannot be reached, or whose server does not answer
 
 Exit code 0 is success, 2 a wrong command line, 130 an interruption by Ctrl-C.
 """
@@ -29,6 +30,7 @@ __all__ = [
     "BudgetExceededError",
     "BusyError",
     "CardError",
+    "ChatModelError",
     "DetectorError",
     "InputError",
     "LlmdasError",
@@ -168,6 +170,26 @@ class PluginError(LlmdasError):
     """Two plugins want the same name, or one breaks its contract."""
 
     exit_code = 11
+
+
+class ChatModelError(LlmdasError):
+    """A chat model that cannot be reached, or whose server does not answer as one.
+
+    Parameters
+    ----------
+    what : str
+        What failed.
+    code : str
+        Which fault, as listed in ``docs/models.md``.
+    where, hint : str, optional
+        As in `LlmdasError`.
+    """
+
+    exit_code = 12
+
+    def __init__(self, what: str, *, code: str, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.code = code
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
