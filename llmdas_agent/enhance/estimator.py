@@ -65,6 +65,8 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         What had to be done to the columns before the base scored soundly; mostly "as given".
     synthesizer_ : Synthesizer
         The one that was used.
+    card_ : DetectorCard or None
+        The base's card; None when an object was given.
     n_features_in_ : int
         Number of columns fitted.
     feature_names_in_ : array of str
@@ -113,6 +115,7 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
             When the sandbox cannot work on this machine.
         """
         source = resolve(self.base)
+        self.card_ = source.card
         self.synthesizer_ = _verified(self.synthesizer, self.base, source)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoder_ = TableEncoder().fit(X)
@@ -120,6 +123,8 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         Z = self.encoder_.transform(X)
         if len(Z) < _MIN_ROWS:
             raise TableError(f"has {len(Z)} rows; at least {_MIN_ROWS} are needed", where="table")
+        if np.array_equal(Z.min(axis=0), Z.max(axis=0)):
+            raise TableError("has no column that varies", where="table", hint="See whether it was read right")
         self._set_n_classes(None)
         reference = _reference_rows(len(Z), seed)
         self.ensemble_ = Ensemble(seed).fit(
@@ -149,7 +154,11 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         (Vovk, Gammerman and Shafer, 2005). A new normal row has one of at most α about a share α of the
         time.
         """
-        scores = self.decision_function(X)
+        return self.p_values_of(self.decision_function(X))
+
+    def p_values_of(self, scores: Array) -> Array:
+        """Return the conformal p-values of scores that `decision_function` gave, shape (m,)."""
+        check_is_fitted(self, "ensemble_")
         held = np.sort(self.ensemble_.held_scores_)
         # the same row may come out a rounding error apart in another batch
         tolerance = 1e-9 * max(float(np.abs(held).max()), 1.0)

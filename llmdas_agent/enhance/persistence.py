@@ -32,7 +32,7 @@ import skops.io
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from ..cards import dump_card, load_card
+from ..cards import DetectorCard, dump_card, load_card
 from ..detectors import DetectorSource, import_class
 from ..errors import DetectorError, ModelFolderError
 from ..files import storage_errors, write_whole
@@ -126,6 +126,7 @@ def load_model(folder: str | Path) -> EnhancedDetector:
         random_state=state["random_state"],
     )
     model.synthesizer_ = synthesizer
+    model.card_ = base if isinstance(base, DetectorCard) else None
     model.encoder_, model.ensemble_ = state["encoder"], state["ensemble"]
     for name in _FITTED:
         setattr(model, name, state["fitted"][name])
@@ -134,7 +135,7 @@ def load_model(folder: str | Path) -> EnhancedDetector:
 
 
 def _write(model: EnhancedDetector, folder: Path) -> None:
-    source = resolve(model.base)
+    source = resolve(model.card_ or model.base)
     state = {
         "contamination": model.contamination,
         "random_state": model.random_state,

@@ -112,7 +112,8 @@ class Whitened:
         rank = max(1, int(np.linalg.matrix_rank(S)))
         keep = np.argsort(values)[::-1][: min(rank, _MAX_WHITENED)]
         self.axes_ = vectors[:, keep]
-        self.widths_ = np.sqrt(values[keep])
+        widths = np.sqrt(np.maximum(values[keep], 0.0))
+        self.widths_ = np.where(widths > 0, widths, 1.0)
         return self
 
     def transform(self, Z: Array) -> Array:

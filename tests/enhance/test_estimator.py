@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -124,6 +125,11 @@ def test_any_layout_and_float32(fitted: EnhancedDetector, new: tuple) -> None:
         np.testing.assert_allclose(fitted.decision_function(layout), plain, rtol=1e-6)
 
 
+def test_can_be_pickled_for_parallel_work(fitted: EnhancedDetector, new: tuple) -> None:
+    copy = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copy.decision_function(new[0]), fitted.decision_function(new[0]))
+
+
 def test_works_in_a_pipeline(normal: np.ndarray, new: tuple, synthesizer: Synthesizer) -> None:
     pipeline = make_pipeline(RobustScaler(), EnhancedDetector("pca", synthesizer=synthesizer, random_state=0))
     pipeline.fit(normal)
@@ -231,15 +237,44 @@ def test_far_and_infinite_values_get_finite_high_scores(fitted: EnhancedDetector
 
 
 @pytest.mark.parametrize(
+    "table",
+    [
+        np.random.default_rng(0).normal(size=(10, 1)),
+        np.random.default_rng(0).normal(size=(30, 200)),
+        np.random.default_rng(0).normal(size=(50, 2)) * 1e-200,
+        np.repeat(np.random.default_rng(0).normal(size=(4, 3)), 15, axis=0),
+        np.eye(40)[:, :3],
+        pl.DataFrame({"a": list("abbaabbaba") * 4, "b": list("xxxxyyyyxy") * 4}),
+    ],
+    ids=[
+        "one column",
+        "more columns than rows",
+        "tiny values",
+        "repeated rows",
+        "nearly constant",
+        "words alone",
+    ],
+)
+@pytest.mark.parametrize("name", ["pca", "ecod"])
+def test_odd_tables_are_fitted(name: str, table: object, synthesizer_of: Callable[..., Synthesizer]) -> None:
+    detector = EnhancedDetector(name, synthesizer=synthesizer_of(name), random_state=0).fit(table)
+    scores = detector.decision_function(table)
+    assert np.isfinite(scores).all()
+    assert ((detector.p_value(table) > 0) & (detector.p_value(table) <= 1)).all()
+
+
+@pytest.mark.parametrize(
     ("table", "message"),
     [
         (np.zeros((1, 3)), "has 1 rows; at least 10"),
         (np.zeros((0, 3)), "has no rows"),
         (np.full((50, 2), np.nan), "no column with a value"),
         (np.zeros(50), "dimensions"),
+        (np.ones((50, 3)), "no column that varies"),
+        (pl.DataFrame({"id": [f"r{i}" for i in range(50)]}), "no column that varies"),
     ],
 )
-def test_tables_that_cannot_be_fitted(table: np.ndarray, message: str, synthesizer: Synthesizer) -> None:
+def test_tables_that_cannot_be_fitted(table: object, message: str, synthesizer: Synthesizer) -> None:
     with pytest.raises(TableError, match=message):
         EnhancedDetector("pca", synthesizer=synthesizer).fit(table)
 

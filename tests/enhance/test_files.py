@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from llmdas_agent.enhance import read_table, write_scores
+from llmdas_agent.enhance import read_table, scores_table, write_table
 from llmdas_agent.errors import StorageError, TableError
 
 
@@ -89,17 +89,20 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         read_table(path, id_column="name", drop=["a"])
 
 
+def _scores(n: int, ids: pl.Series | None = None) -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    return scores_table(scores=rng.random(n), labels=np.zeros(n, dtype=int), p_values=np.ones(n), ids=ids)
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
 def test_scores_come_back_in_row_order(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     scores = np.array([0.1, 5.25, 1e-9])
-    write_scores(
-        path,
-        scores=scores,
-        labels=np.array([0, 1, 0]),
-        p_values=np.array([0.5, 0.01, 1.0]),
-        ids=pl.Series("row", ["x", "a", "m"]),
+    ids = pl.Series("row", ["x", "a", "m"])
+    frame = scores_table(
+        scores=scores, labels=np.array([0, 1, 0]), p_values=np.array([0.5, 0.01, 1.0]), ids=ids
     )
+    write_table(path, frame)
     table = read_table(path, id_column="row")
     assert table.frame.columns == ["score", "label", "p_value"]
     np.testing.assert_array_equal(table.frame["score"].to_numpy(), scores)
@@ -108,13 +111,9 @@ def test_scores_come_back_in_row_order(tmp_path: Path, suffix: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_an_identifier_named_like_a_score_is_refused(tmp_path: Path) -> None:
-    one = np.ones(1)
-    with pytest.raises(TableError, match="identifier column is named 'score'"):
-        write_scores(
-            tmp_path / "o.csv", scores=one, labels=one.astype(int), p_values=one, ids=pl.Series("score", [1])
-        )
-    assert not list(tmp_path.iterdir())
+def test_an_identifier_named_like_a_score_is_refused() -> None:
+    with pytest.raises(TableError, match=r"column 'score': is also a column of the output"):
+        _scores(1, pl.Series("score", [1]))
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
@@ -122,14 +121,14 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.write_text("before\n")
     code = f"""
-import resource, signal, numpy as np
-from llmdas_agent.enhance import write_scores
+import resource, signal
+import polars as pl
+from llmdas_agent.enhance import write_table
 from llmdas_agent.errors import StorageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-n = 5000
 try:
-    write_scores({str(path)!r}, scores=np.random.rand(n), labels=np.zeros(n, dtype=int), p_values=np.ones(n))
+    write_table({str(path)!r}, pl.DataFrame({{"score": range(5000)}}))
 except StorageError as error:
     print(error)
 """
@@ -147,14 +146,8 @@ def test_a_disk_with_no_space_left(tmp_path: Path) -> None:
     if mounted.returncode:
         pytest.skip("this user may not mount a small file system")
     try:
-        n = 5000
         with pytest.raises(StorageError, match="no space left on device"):
-            write_scores(
-                tmp_path / "out.csv",
-                scores=np.random.rand(n),
-                labels=np.zeros(n, dtype=int),
-                p_values=np.ones(n),
-            )
+            write_table(tmp_path / "out.csv", _scores(5000))
         assert not list(tmp_path.iterdir())
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)

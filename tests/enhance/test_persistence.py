@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 import skops.io
-from pyod.models.ecod import ECOD
 from pyod.models.lof import LOF
 from pyod.models.pca import PCA
 from sklearn.ensemble import IsolationForest
@@ -92,7 +91,7 @@ def test_a_base_that_skops_does_not_hold_is_fitted_again(
 def test_a_class_that_nobody_else_can_import_is_refused(
     normal: np.ndarray, synthesizer: Synthesizer, tmp_path: Path
 ) -> None:
-    local = type("Local", (ECOD,), {})
+    local = type("Local", (PCA,), {})
     fitted = EnhancedDetector(local(), synthesizer=synthesizer, random_state=0).fit(normal)
     with pytest.raises(DetectorError, match="Local"):
         save_model(fitted, tmp_path / "model")

@@ -132,6 +132,14 @@ def test_made_rows_are_snapped_to_what_the_columns_can_hold(mixed: pl.DataFrame)
     np.testing.assert_allclose(encoder.snap(Z), Z)
 
 
+def test_decoding_undoes_encoding(mixed: pl.DataFrame) -> None:
+    encoder = TableEncoder().fit(mixed)
+    decoded = encoder.decode(encoder.transform(mixed))
+    np.testing.assert_allclose(decoded["size"], mixed["size"].to_numpy())
+    assert list(decoded["colour"]) == mixed["colour"].to_list()
+    assert list(decoded) == mixed.columns
+
+
 def test_columns_without_a_value_are_left_out_by_name() -> None:
     frame = pl.DataFrame({"a": [1.0, 2.0], "b": [None, None], "c": pl.Series([None, None], dtype=pl.String)})
     encoder = TableEncoder().fit(frame)
