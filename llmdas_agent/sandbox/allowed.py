@@ -6,6 +6,7 @@ Plain text: a reader can check it, and the parent can explain it without importi
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 
 __all__ = ["BUILTINS", "EXCEPTIONS", "MODULES", "SCIENTIFIC", "missing_member", "missing_module", "names"]
 
@@ -119,7 +120,7 @@ _STATS_DISTRIBUTIONS = """
     alpha arcsine argus beta betaprime bradford burr burr12 cauchy chi chi2 cosine crystalball dgamma
     dweibull erlang expon exponnorm exponpow exponweib f fatiguelife fisk foldcauchy foldnorm gamma
     gausshyper genexpon genextreme gengamma genhalflogistic genhyperbolic geninvgauss genlogistic gennorm
-    genpareto gilbrat gompertz gumbel_l gumbel_r halfcauchy halfgennorm halflogistic halfnorm hypsecant
+    genpareto gompertz gumbel_l gumbel_r halfcauchy halfgennorm halflogistic halfnorm hypsecant
     invgamma invgauss invweibull jf_skew_t johnsonsb johnsonsu kappa3 kappa4 ksone kstwo kstwobign laplace
     laplace_asymmetric levy levy_l loggamma logistic loglaplace lognorm loguniform lomax maxwell mielke
     moyal nakagami ncf nct ncx2 norm norminvgauss pareto pearson3 powerlaw powerlognorm powernorm rayleigh
@@ -149,13 +150,13 @@ _SPATIAL_DISTANCE = """
 """
 _SCIPY_LINALG = """
     LinAlgError block_diag cho_factor cho_solve cholesky circulant companion cosm det eig eigh eigvals
-    eigvalsh expm fractional_matrix_power hadamard hankel helmert hessenberg hilbert inv khatri_rao kron ldl
+    eigvalsh expm fractional_matrix_power hadamard hankel helmert hessenberg hilbert inv khatri_rao ldl
     logm lstsq lu lu_factor lu_solve norm null_space orth orthogonal_procrustes pinv pinvh polar qr rq schur
-    sinm solve solve_toeplitz solve_triangular sqrtm subspace_angles svd svdvals tanm toeplitz tri tril triu
+    sinm solve solve_toeplitz solve_triangular sqrtm subspace_angles svd svdvals tanm toeplitz
 """
 _SCIPY_SPECIAL = """
     bdtr beta betainc betaincinv betaln binom boxcox cbrt chdtr chdtrc chdtri comb cosdg digamma
-    dirichlet_exp1 ellipe ellipk entr erf erfc erfcinv erfcx erfinv exp10 exp2 expi expit expm1 exprel
+    ellipe ellipk entr erf erfc erfcinv erfcx erfinv exp10 exp2 expi expit expm1 exprel
     factorial gamma gammainc gammaincc gammainccinv gammaincinv gammaln gammasgn hermite huber hyp1f1 hyp2f1
     i0 i1 inv_boxcox iv j0 j1 jn jv k0 k1 kl_div kn kv lambertw legendre log1p log_expit log_ndtr
     log_softmax logit logsumexp multigammaln ndtr ndtri nbdtr perm poch polygamma pseudo_huber psi rel_entr
@@ -240,13 +241,22 @@ def missing_module(name: str) -> tuple[str, str]:
     return f"module '{name}' cannot be imported", f"Allowed: {', '.join(MODULES)}"
 
 
-def missing_member(module: str, name: str) -> tuple[str, str]:
-    """Say that a module does not offer a name here, and which ones are near."""
-    near = difflib.get_close_matches(name, MODULES[module], n=3, cutoff=0.6)
+def missing_member(module: str, name: str, offered: Collection[str] | None = None) -> tuple[str, str]:
+    """Say that a module does not offer a name here, and which ones are near.
+
+    Parameters
+    ----------
+    module, name : str
+        What was asked for.
+    offered : collection of str, optional
+        What the module has in the versions at hand, when they are.
+    """
+    offered = MODULES[module] if offered is None else offered
+    near = difflib.get_close_matches(name, offered, n=3, cutoff=0.6)
     if near:
         hint = f"Near names that it has: {', '.join(near)}"
-    elif len(MODULES[module]) <= 40:
-        hint = f"It has: {', '.join(sorted(MODULES[module]))}"
+    elif len(offered) <= 40:
+        hint = f"It has: {', '.join(sorted(offered))}"
     else:
         hint = "Only functions that compute on arrays are available"
     return f"'{module}.{name}' is not available", hint

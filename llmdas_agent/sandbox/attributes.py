@@ -268,7 +268,7 @@ def _lookup(ob: Any, name: str) -> Any:
         try:
             return ob.members[name]
         except KeyError:
-            raise AttributeError(". ".join(missing_member(ob.name, name))) from None
+            raise AttributeError(". ".join(missing_member(ob.name, name, ob.members))) from None
     if kind is type and name in _CLASS_ATTRIBUTES.get(ob, ()):
         return getattr(ob, name)
     if name.startswith("_") or not _is_allowed(kind, name):

@@ -54,7 +54,12 @@ class Layer:
 
 
 def layers() -> list[Layer]:
-    """Return every layer with its state on this machine, found by confining a throw-away process.
+    """Find out what holds on this machine, by confining a throw-away process.
+
+    Returns
+    -------
+    list of Layer
+        Every layer there is, from the language to the kernel.
 
     Raises
     ------
@@ -77,6 +82,11 @@ def grade(found: Iterable[Layer]) -> str:
     ----------
     found : iterable of Layer
         As `layers` returns them.
+
+    Returns
+    -------
+    str
+        Beginning with ``full``, ``reduced`` or ``refused``.
     """
     state = {layer.name: layer.state for layer in found}
     held = [name for name in _ENOUGH if state.get(name) == "active"]

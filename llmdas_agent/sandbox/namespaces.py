@@ -166,7 +166,7 @@ class Namespaces:
         try:
             return namespace.members[name[0]]
         except KeyError:
-            raise ImportError(". ".join(missing_member(module, name[0]))) from None
+            raise ImportError(". ".join(missing_member(module, name[0], namespace.members))) from None
 
 
 def _member(module: str, name: str, value: Any) -> Any:

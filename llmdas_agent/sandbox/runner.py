@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -26,6 +27,7 @@ __all__ = ["SandboxResult", "Score", "check_source", "run_program"]
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 MAX_TEXT = 1500
+_log = logging.getLogger(__name__)
 _FASTER = "Work on whole arrays instead of single rows, and bound every loop"
 _CODES = frozenset({"parse", "dialect", "signature", "run", "memory", "result"})
 _HOST_PATH = re.compile(r"(?<![\w.)\]])/(?:[\w.+@~-]+/)+[\w.+@~-]*")
@@ -61,6 +63,11 @@ class SandboxResult:
 
 def check_source(program: SynthesisProgram) -> None:
     """Check a program's size, syntax, dialect and signature without running it.
+
+    Parameters
+    ----------
+    program : SynthesisProgram
+        What to check.
 
     Raises
     ------
@@ -111,26 +118,23 @@ def run_program(
         Whatever `score` raises, unchanged, after the worker was killed.
     """
     limits = limits or SandboxLimits()
-    checked = check(program.source)
+    scientific = check(program.source).scientific
+    run = _Run(program, n_samples, _as_table(X_train), score, seed, limits)
+    try:
+        return run.through(scientific)
+    except HelperLostError:
+        _log.info("the sandbox's helper was lost under a run; the run is done again")
+    try:
+        return run.through(scientific)
+    except HelperLostError:
+        raise SandboxError("the sandbox's helper died twice under one run", hint="Is memory short?") from None
+
+
+def _as_table(X_train: NDArray[np.float64]) -> NDArray[np.float64]:
     table = np.ascontiguousarray(X_train, dtype=np.float64)
     if table.ndim != 2:
         raise ValueError(f"X_train has shape {table.shape}, not (m, d)")
-    size = n_samples * table.shape[1] * 8 / 2**20
-    if size > limits.result_mib:
-        raise SandboxError(
-            f"{n_samples} rows would take {size:.0f} MiB; a result may take {limits.result_mib}",
-            hint="Ask for fewer rows, or raise SandboxLimits.result_mib",
-        )
-    for last in (False, True):
-        helper = helper_for(scientific=checked.scientific)
-        require_layers(helper)
-        try:
-            return _Run(program, n_samples, table, score, seed, limits).through(helper)
-        except HelperLostError:
-            discard(helper)
-            if last:
-                raise SandboxError("the sandbox's helper died twice under one run") from None
-    raise AssertionError("unreachable")
+    return table
 
 
 class _Run:
@@ -155,14 +159,36 @@ class _Run:
             "memory_mib": limits.memory_mib,
         }
         self._shape = (n_samples, table.shape[1])
+        size = n_samples * table.shape[1] * 8 / 2**20
+        if size > limits.result_mib:
+            raise SandboxError(
+                f"{n_samples} rows would take {size:.0f} MiB; a result may take {limits.result_mib}",
+                hint="Ask for fewer rows, or raise SandboxLimits.result_mib",
+            )
         self._table = table
         self._score = score
         self._limits = limits
-        self._queries = 0
-        self._scored_rows = 0
+        self._queries = self._scored_rows = 0
 
-    def through(self, helper: Helper) -> SandboxResult:
-        """Have it done by a helper's worker."""
+    def through(self, scientific: bool) -> SandboxResult:
+        """Have it done by a worker of the helper of this flavour.
+
+        Raises
+        ------
+        HelperLostError
+            When the helper died; then another is started for the next run.
+        """
+        helper = helper_for(scientific=scientific)
+        require_layers(helper)
+        try:
+            return self.by(helper)
+        except HelperLostError:
+            discard(helper)
+            raise
+
+    def by(self, helper: Helper) -> SandboxResult:
+        """Have it done by a worker of this helper."""
+        self._queries = self._scored_rows = 0
         self._job["kernel"] = [layer for layer, why in helper.kernel.items() if not why]
         started = time.monotonic()
         worker = helper.start()

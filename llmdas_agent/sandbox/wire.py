@@ -17,6 +17,8 @@ import os
 import struct
 from typing import Any
 
+__all__ = ["LENGTH", "REPLY", "SCORE", "SHAPE", "pack_header", "read_exactly", "read_header", "write_all"]
+
 SCORE = b"S"
 REPLY = b"R"
 SHAPE = struct.Struct("<QQ")

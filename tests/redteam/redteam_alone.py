@@ -92,7 +92,7 @@ class Alone:
             runner.check_source(program)
         scientific = any(word in source for word in ("scipy", "sklearn"))
         run = runner._Run(program, 5, X_train, score, 3, limits)
-        return run.through(self.start(scientific))
+        return run.by(self.start(scientific))
 
     def close(self) -> None:
         for known in self._helpers.values():

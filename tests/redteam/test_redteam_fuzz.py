@@ -23,17 +23,18 @@ from llmdas_agent.sandbox.dialect import check
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 LIMITS = SandboxLimits(wall_seconds=0.5, cpu_seconds=2, memory_mib=256, score_rows=1000)
 
-_NAMES = """
-    np model X_train rng n_samples x _y _ __ getattr type open print e range len str list __class__
-    __import__ __builtins__ _getattr_ _import_ _tmp0 __name__ isinstance
+# Ordinary names come more often, so that many programs pass the policy and meet the guards at run time.
+_PLAIN_NAMES = "np model X_train rng n_samples x _y _ getattr hasattr isinstance range len str list float sum"
+_ODD_NAMES = "__ __name__ type open print e __class__ __import__ __builtins__ _getattr_ _import_ _tmp0"
+NAMES = st.sampled_from([*(_PLAIN_NAMES.split() * 4), *_ODD_NAMES.split()])
+_PLAIN_ATTRIBUTES = (
+    "shape T mean sum copy linalg random zeros where float64 predict_score normal append format"
+)
+_ODD_ATTRIBUTES = """
+    lib sys os load savetxt ctypes base flags _fd __class__ __globals__ __dict__ gi_frame tb_frame f_globals
+    args obj members kind make
 """
-NAMES = st.sampled_from(_NAMES.split())
-_ATTRIBUTES = """
-    shape T mean sum copy linalg random lib sys os load savetxt ctypes base flags predict_score _fd
-    __class__ __globals__ __dict__ gi_frame tb_frame f_globals format args obj append stats norm
-    members kind
-"""
-ATTRIBUTES = st.sampled_from(_ATTRIBUTES.split())
+ATTRIBUTES = st.sampled_from([*(_PLAIN_ATTRIBUTES.split() * 6), *_ODD_ATTRIBUTES.split()])
 TEXTS = st.sampled_from(["", "a", "__class__", "shape", "{0.__class__}", "numpy", "os"])
 MODULES = st.sampled_from(
     ["numpy", "math", "os", "numpy.lib", "scipy.stats", "sys", "builtins", "numpy.linalg", "typing"]
@@ -43,7 +44,7 @@ MODULES = st.sampled_from(
 def _expressions() -> st.SearchStrategy[ast.expr]:
     load, store = ast.Load(), ast.Store()
     names = NAMES.map(lambda name: ast.Name(name, load))
-    values = st.one_of(st.integers(-5, 2**70), st.floats(), TEXTS, st.none(), st.booleans())
+    values = st.one_of(st.integers(0, 2**70), st.floats(), TEXTS, st.none(), st.booleans())
     leaves = st.one_of(names, names, values.map(ast.Constant))
 
     def grow(inner: st.SearchStrategy[ast.expr]) -> st.SearchStrategy[ast.expr]:
@@ -82,8 +83,8 @@ def _expressions() -> st.SearchStrategy[ast.expr]:
     return st.recursive(leaves, grow, max_leaves=12)
 
 
-def _arguments(name: str, default: ast.expr) -> ast.arguments:
-    return ast.arguments([], [ast.arg(name, default)], None, [], [], None, [default])
+def _arguments(name: str, default: ast.expr, annotation: ast.expr | None = None) -> ast.arguments:
+    return ast.arguments([], [ast.arg(name, annotation)], None, [], [], None, [default])
 
 
 def _statements() -> st.SearchStrategy[ast.stmt]:
@@ -128,7 +129,7 @@ def _statements() -> st.SearchStrategy[ast.stmt]:
                     name, arguments, lines, decorators
                 ),
                 NAMES,
-                st.builds(_arguments, NAMES, value),
+                st.builds(_arguments, NAMES, value, value),
                 body,
                 st.lists(value, max_size=1),
             ),
