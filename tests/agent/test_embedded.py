@@ -73,7 +73,7 @@ def test_strength_follows_the_report(direction: str, moves: int) -> None:
     assert np.sign(second.strength - first.strength) == moves
 
 
-@given(target=st.floats(0.3, 6.0))
+@given(target=st.floats(0.4, 5.0))
 @settings(max_examples=40, deadline=None)
 def test_bisection_closes_in_on_the_strength_that_the_evidence_points_to(target: float) -> None:
     proposer, measured = EmbeddedProposer(), profile(local_dip=0.5)
@@ -86,8 +86,8 @@ def test_bisection_closes_in_on_the_strength_that_the_evidence_points_to(target:
         direction = "nearer" if proposal.strength > target else "away"
         attempts = (*attempts, failed(proposal, direction))
     distances = np.abs(np.log(np.array(strengths) / target))
-    assert distances[-1] <= distances[0] + 1e-9
-    assert distances.min() < np.log(2)
+    assert distances[-1] <= np.log(2)
+    assert distances.min() <= np.log(1.5)
 
 
 def test_contradicting_evidence_moves_on_to_another_plan_and_in_the_end_to_none() -> None:

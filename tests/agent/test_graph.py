@@ -1,0 +1,231 @@
+"""The agent graph: every status, every interruption, and nothing registered that did not pass."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmdas_agent.agent import graph
+from llmdas_agent.agent.embedded import STRATEGIES, EmbeddedProposer, compose
+from llmdas_agent.agent.proposers import Brief
+from llmdas_agent.agent.runs import Event, RunFolder
+from llmdas_agent.cards import DetectorCard, load_card
+from llmdas_agent.config import Budget
+from llmdas_agent.errors import BusyError, DetectorError, ModelFolderError, UnknownNameError
+from llmdas_agent.programs import Proposal, SynthesisProgram
+from llmdas_agent.registry import Registry
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "cards"
+HBOS = load_card(EXAMPLES / "hbos.yaml")
+
+NODES = ["read_card", "probe", "propose", "run", "verify", "revise", "register", "give_up"]
+
+
+class Scripted:
+    """Proposes a fixed list of programs, and keeps what it was told."""
+
+    name = "scripted"
+
+    def __init__(self, *sources: str) -> None:
+        self.sources = sources
+        self.briefs: list[Brief] = []
+
+    def propose(self, brief: Brief) -> Proposal | None:
+        self.briefs.append(brief)
+        if len(brief.attempts) == len(self.sources):
+            return None
+        program = SynthesisProgram(self.sources[len(brief.attempts)])
+        return Proposal(program, "what it misses", "what lies near", "scripted", 1.0)
+
+
+GOOD = compose([STRATEGIES[0]], 1.8).program.source
+COPIES = (
+    "def generate_hard_anomalies(n_samples, model, X_train, rng):\n"
+    "    return X_train[rng.integers(len(X_train), size=n_samples)]\n"
+)
+BROKEN = "def generate_hard_anomalies(n_samples, model, X_train, rng):\n    return X_train[0] / nothing\n"
+
+
+def run(proposer: object, **settings: object) -> tuple[RunFolder, graph.Result]:
+    folder = graph.begin(HBOS, proposer="scripted", **settings)  # type: ignore[arg-type]
+    return folder, graph.run(folder, proposer)  # type: ignore[arg-type]
+
+
+def test_a_broken_program_then_a_copying_one_then_a_good_one() -> None:
+    proposer = Scripted(BROKEN, COPIES, GOOD)
+    events: list[Event] = []
+    folder = graph.begin(HBOS, proposer="scripted")
+    result = graph.run(folder, proposer, listen=events.append)
+    assert (result.status, result.best) == ("accepted", 3)
+    first, second, third = (folder.report(number) for number in (1, 2, 3))
+    assert [verdict.code for verdict in first.failures()] == ["run"]
+    assert "nothing" in next(first.failures()).message
+    assert {"novelty", "validity"} <= {verdict.code for verdict in second.failures()}
+    assert third.accepted
+    registered = Registry().get("hbos")
+    assert registered.proposal.program.source == GOOD
+    assert registered.provenance["run"] == folder.id
+    # each brief carries the reports on all programs before it, which is all the feedback there is
+    assert [len(brief.attempts) for brief in proposer.briefs] == [0, 1, 2]
+    assert proposer.briefs[2].attempts[1].report == second
+    steps = [event.step for event in events if event.step != "check"]
+    assert steps == ["card", "profile", *["proposal", "revision"] * 2, "proposal", "registered", "end"]
+    journal = [json.loads(line) for line in (folder.path / "journal.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in journal] == [event.step for event in events]
+
+
+def test_exhausted_registers_nothing_and_keeps_the_best_attempt() -> None:
+    folder, result = run(Scripted(BROKEN, COPIES), budget=Budget(max_rounds=2))
+    assert (result.status, result.best) == ("exhausted", 2)
+    assert "hbos" not in Registry().names()
+    assert (folder.attempt_folder(2) / "program.py").read_text() == COPIES
+
+
+def test_a_proposer_with_nothing_left_ends_as_exhausted() -> None:
+    _, result = run(Scripted(COPIES))
+    assert (result.status, result.best) == ("exhausted", 1)
+    assert "nothing left to try" in result.reason
+
+
+def test_spent_time_ends_as_budget_exceeded() -> None:
+    _, result = run(Scripted(COPIES, GOOD), budget=Budget(max_rounds=5, max_seconds=0.01))
+    assert (result.status, result.best) == ("budget_exceeded", 1)
+    assert "hbos" not in Registry().names()
+
+
+def test_the_detector_is_tried_before_anything_is_proposed(home: Path) -> None:
+    bad = DetectorCard.model_validate(
+        {"name": "bad", "full_name": "Bad", "build": {"class": "pyod.models.hbos.HBS"}}
+    )
+    with pytest.raises(DetectorError, match="Did you mean 'HBOS'"):
+        graph.begin(bad, proposer="scripted")
+    assert not (home / "runs").exists()
+
+
+def test_two_runs_for_one_name_at_once(home: Path) -> None:
+    class Nested(Scripted):
+        refused: BusyError | None = None
+
+        def propose(self, brief: Brief) -> Proposal | None:
+            before = sorted((home / "runs").iterdir())
+            with pytest.raises(BusyError, match="another run for 'hbos'") as caught:
+                graph.begin(HBOS, proposer="scripted")
+            Nested.refused = caught.value
+            assert sorted((home / "runs").iterdir()) == before, "the one refused leaves nothing behind"
+            return super().propose(brief)
+
+    _, result = run(Nested(GOOD))
+    assert result.status == "accepted"
+    assert Nested.refused is not None
+
+
+INTERRUPTED = """
+import os, signal, sys
+from llmdas_agent.agent import graph
+from llmdas_agent.agent.runs import RunFolder
+sys.path.insert(0, {tests!r})
+from test_graph import Scripted, COPIES, GOOD
+node, moment, how = sys.argv[2:5]
+original = getattr(graph._Agent, node)
+def killed(self, state):
+    if moment == "before":
+        os.kill(os.getpid(), getattr(signal, how))
+    update = original(self, state)
+    if moment == "after":
+        os.kill(os.getpid(), getattr(signal, how))
+    return update
+killed.__name__ = node
+setattr(graph._Agent, node, killed)
+graph.run(RunFolder.find(sys.argv[1]), Scripted(COPIES, GOOD))
+"""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("node", [node for node in NODES if node != "give_up"])
+def test_a_run_killed_at_any_step_goes_on_to_the_same_end(node: str, moment: str) -> None:
+    folder = graph.begin(HBOS, proposer="scripted")
+    script = INTERRUPTED.format(tests=str(Path(__file__).parent))
+    ended = subprocess.run(
+        [sys.executable, "-c", script, folder.id, node, moment, "SIGKILL"], check=False, capture_output=True
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    assert folder.result() is None
+    result = graph.run(folder, Scripted(COPIES, GOOD))
+    assert (result.status, result.best) == ("accepted", 2)
+    registered = Registry().get("hbos")
+    assert registered.proposal.program.source == GOOD
+    assert registered.folder is not None
+    assert registered.folder.name == "0001", "registered once, however often the step ran"
+    assert sorted(path.name for path in (folder.path / "attempts").iterdir()) == ["01", "02"]
+
+
+def test_a_run_that_ended_is_not_walked_again() -> None:
+    folder, result = run(Scripted(COPIES), budget=Budget(max_rounds=1))
+    again = Scripted(GOOD)
+    assert graph.run(folder, again) == result
+    assert again.briefs == []
+
+
+def test_the_checkpoint_holds_plain_values_only() -> None:
+    folder, _ = run(Scripted(GOOD))
+    with sqlite3.connect(folder.checkpoint) as connection:
+        kinds = {row[0] for row in connection.execute("select distinct type from checkpoints")}
+        size = sum(len(row[0]) for row in connection.execute("select checkpoint from checkpoints"))
+    assert kinds == {"msgpack"}
+    assert size < 100_000
+    assert os.environ["LANGGRAPH_STRICT_MSGPACK"] == "true"
+
+
+def test_tracing_in_the_environment_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(2)
+        host, port = listener.getsockname()
+        for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
+            monkeypatch.setenv(name, "true")
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", f"http://{host}:{port}")
+        monkeypatch.setenv("LANGSMITH_API_KEY", "canary")
+        _, result = run(Scripted(GOOD))
+        assert result.status == "accepted"
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    first, _ = run(EmbeddedProposer(), seed=3)
+    second, _ = run(EmbeddedProposer(), seed=3)
+    assert first.proposal(1) == second.proposal(1)
+    one, two = (folder.report(1).model_dump(exclude={"seconds"}) for folder in (first, second))
+    assert one == two
+
+
+def test_unknown_and_damaged_runs(home: Path) -> None:
+    folder, _ = run(Scripted(COPIES), budget=Budget(max_rounds=1))
+    with pytest.raises(UnknownNameError, match=f"Did you mean '{folder.id}'"):
+        RunFolder.find(folder.id[:-1])
+    (folder.path / "run.json").write_text("{")
+    with pytest.raises(ModelFolderError, match="no whole run"):
+        RunFolder.find(folder.id)
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=30, deadline=None)
+def test_any_event_is_one_line_of_the_journal(text: str) -> None:
+    path = Path(os.environ["LLMDAS_HOME"]) / f"run-{time.monotonic_ns()}"
+    path.mkdir(parents=True)
+    (path / "run.json").write_text('{"detector": "x", "seed": 0, "proposer": "p", "budget": {}}')
+    folder = RunFolder(path)
+    folder.record(Event("card", text, {"text": text}))
+    lines = (path / "journal.jsonl").read_text(encoding="utf-8").split("\n")
+    assert len(lines) == 2
+    assert json.loads(lines[0])["data"]["text"] == text
