@@ -25,13 +25,14 @@ from ..errors import DetectorError
 from .pooling import PooledTails
 from .spaces import Standard, usable_columns
 
-__all__ = ["TREATMENTS", "CuredBase", "Treatment", "independent_columns"]
+__all__ = ["TREATMENTS", "CuredBase", "Treatment", "independent_columns", "thinned"]
 
 Array = NDArray[np.float64]
 Treatment = Literal["as given", "independent columns", "independent columns, standardized"]
 TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
 
 _PROBED = 3
+_SETTLED = 1000
 _REACH = 1e6
 _BLOWN_UP = 1e15
 
@@ -54,6 +55,11 @@ def independent_columns(Z: Array) -> NDArray[np.intp]:
     size = np.abs(np.diag(triangle))
     rank = max(1, int(np.sum(size > 1e-7 * size[0])))
     return np.sort(usable[order[:rank]])
+
+
+def thinned(Z: Array, limit: int) -> Array:
+    """Return every k-th row, k the least that leaves no more than `limit`."""
+    return Z[:: -(-len(Z) // limit) or 1]
 
 
 class CuredBase:
@@ -146,7 +152,7 @@ class CuredBase:
         self.pools_ = not np.allclose(
             self._detector_scores(probe), np.concatenate(alone), rtol=1e-6, atol=1e-9, equal_nan=True
         )
-        scores = self._raw(Z)
+        scores = self._raw(thinned(Z, _SETTLED))
         finite = scores[np.isfinite(scores)] if np.isfinite(scores).any() else np.zeros(1)
         spread = float(np.ptp(finite)) or 1.0
         self.middle_score_ = float(np.median(finite))

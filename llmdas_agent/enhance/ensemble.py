@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..detectors import DetectorSource
 from ..errors import DetectorError, ProgramError
 from ..programs import SynthesisProgram
-from .bases import TREATMENTS
+from .bases import TREATMENTS, Treatment, thinned
 from .joining import Contribution, TailSurprise, contribution_of, soft_maximum
 from .members import Member, Snap
 
@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 _FEW_ROWS = 300
 _SOUND = 0.9
+_MAX_TRIED = 2000
 
 
 class Ensemble:
@@ -79,17 +80,16 @@ class Ensemble:
         return self._joined(base, np.mean([member.log_odds(Z) for member in self.members_], axis=0))
 
     def _soundest(self, source: DetectorSource, Z: Array, folds: list[NDArray[np.intp]]) -> list[Member]:
-        """Return members under the first treatment whose bases score soundly, or else the soundest."""
-        seeds = [int(seed) >> 1 for seed in np.random.SeedSequence(self.seed).generate_state(len(folds))]
+        """Return members under the first treatment whose bases score soundly, or else the soundest.
+
+        Treatments are tried on a part of a long table.
+        """
         best: list[Member] = []
         best_soundness = -1.0
         failure: DetectorError | None = None
         for treatment in TREATMENTS:
             try:
-                members = [
-                    Member(seed).fit(source, treatment, Z[others(fold, len(Z))], Z[fold])
-                    for seed, fold in zip(seeds, folds, strict=True)
-                ]
+                members = self._fitted(source, treatment, Z, folds, _MAX_TRIED)
             except DetectorError as error:  # another treatment may suit it; if none does, this is raised
                 failure = failure or error
                 continue
@@ -100,7 +100,25 @@ class Ensemble:
                 break
         if not best and failure is not None:
             raise failure
-        return best
+        return (
+            best if len(Z) <= _MAX_TRIED else self._fitted(source, best[0].base_.treatment, Z, folds, len(Z))
+        )
+
+    def _fitted(
+        self,
+        source: DetectorSource,
+        treatment: Treatment,
+        Z: Array,
+        folds: list[NDArray[np.intp]],
+        limit: int,
+    ) -> list[Member]:
+        seeds = [int(seed) >> 1 for seed in np.random.SeedSequence(self.seed).generate_state(len(folds))]
+        return [
+            Member(seed).fit(
+                source, treatment, thinned(Z[others(fold, len(Z))], limit), thinned(Z[fold], limit)
+            )
+            for seed, fold in zip(seeds, folds, strict=True)
+        ]
 
     def folds(self, n: int) -> list[NDArray[np.intp]]:
         """Return the indices of each fold of `n` rows."""
