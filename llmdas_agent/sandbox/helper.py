@@ -91,12 +91,10 @@ class Helper:
         self.process: str = greeting["process"]
 
     def _greeting(self) -> dict[str, Any]:
-        self._control.settimeout(START_SECONDS)
         fd = self._control.fileno()
         try:
-            if not select.select([fd], [], [], START_SECONDS)[0]:
+            if not _readable(fd, START_SECONDS):
                 raise SandboxError(f"the sandbox's helper was not ready after {START_SECONDS:.0f} s")
-            self._control.setblocking(True)
             greeting = wire.read_header(fd)
         except (EOFError, OSError):
             self.close()
@@ -130,10 +128,15 @@ class Helper:
         ------
         HelperLostError
             When the helper is gone.
+        SandboxError
+            When this process may open no more descriptors.
         """
         run_id = next(self._run_ids)
-        mine, theirs = socket.socketpair()
-        reader, writer = os.pipe()
+        try:
+            mine, theirs = socket.socketpair()
+            reader, writer = os.pipe()
+        except OSError as error:
+            raise SandboxError(f"no descriptors for a run: {error.strerror}") from error
         try:
             self._send(START, run_id, [theirs.fileno(), writer])
         except BaseException:
@@ -155,7 +158,7 @@ class Helper:
         SandboxError
             When there was no process to be had.
         """
-        if select.select([worker.status_fd], [], [], END_SECONDS)[0]:
+        if _readable(worker.status_fd, END_SECONDS):
             data = os.read(worker.status_fd, STATUS.size)
             if len(data) < STATUS.size:
                 raise HelperLostError
@@ -170,7 +173,7 @@ class Helper:
         try:
             with contextlib.suppress(HelperLostError):  # its workers die with it
                 self._send(STOP, worker.run_id, [])
-                if not select.select([worker.status_fd], [], [], STOP_SECONDS)[0]:
+                if not _readable(worker.status_fd, STOP_SECONDS):
                     self.close()
         finally:
             worker.socket.close()
@@ -196,6 +199,13 @@ class Helper:
         """Let go of a helper that belongs to the process this one was forked from."""
         self._control.close()
         self._process.returncode = 0
+
+
+def _readable(fd: int, seconds: float) -> bool:
+    """Wait until there is something to read, or the other end is closed."""
+    poll = select.poll()  # unlike select, it takes descriptors of any number
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _spawn(control: socket.socket, scientific: bool) -> subprocess.Popen[bytes]:

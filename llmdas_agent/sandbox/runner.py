@@ -93,7 +93,7 @@ def run_program(
     program : SynthesisProgram
         What to run.
     n_samples : int
-        How many rows it shall make.
+        How many rows it shall make, at least 0.
     X_train : ndarray of shape (m, d)
         The rows it may look at; it gets a copy.
     score : callable
@@ -151,9 +151,9 @@ class _Run:
     ) -> None:
         self._job = {
             "source": program.source,
-            "n_samples": n_samples,
+            "n_samples": int(n_samples),
             "shape": table.shape,
-            "seed": seed,
+            "seed": int(seed),
             "print_chars": limits.print_chars,
             "cpu_seconds": limits.cpu_seconds,
             "memory_mib": limits.memory_mib,

@@ -38,15 +38,23 @@ def work(fd: int, namespaces: Namespaces) -> NoReturn:
     X_train = np.empty(job["shape"])
     if X_train.size:
         wire.read_exactly(fd, X_train.data)
-    confine_process(Limits(job["cpu_seconds"], job["memory_mib"]), keep=fd)
-    kernel = confine_kernel()
-    lost = [f"{layer}: {why}" for layer, why in kernel.items() if why and layer in job["kernel"]]
-    if lost:
-        answer(fd, {"code": "sandbox", "what": "; ".join(lost)})
+    unconfined = _confine(job, fd)
+    if unconfined:
+        answer(fd, {"code": "sandbox", "what": unconfined})
     else:
         header, rows = run(job, X_train, ScoreModel(fd, X_train.shape[1]), namespaces)
         answer(fd, header, rows)
     os._exit(0)
+
+
+def _confine(job: dict[str, Any], fd: int) -> str:
+    """Confine this process; return why it is less confined than this machine allows, or nothing."""
+    try:
+        confine_process(Limits(job["cpu_seconds"], job["memory_mib"]), keep=fd)
+        kernel = confine_kernel()
+    except OSError as error:
+        return str(error)
+    return "; ".join(f"{layer}: {why}" for layer, why in kernel.items() if why and layer in job["kernel"])
 
 
 def answer(fd: int, header: dict[str, Any], rows: NDArray[np.float64] | None = None) -> None:

@@ -39,11 +39,12 @@ class Tally:
 
 
 def helpers() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children()
-        if "llmdas_agent.sandbox.zygote" in str(child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # one that has just been killed
+            if "llmdas_agent.sandbox.zygote" in str(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def shared_memory() -> int:
