@@ -31,6 +31,8 @@ _CHUNK = 20_000
 class EnhancedDetector(BaseDetector):  # type: ignore[misc]
     """A detector made better by hard anomalies that a verified program made for its kind.
 
+    Needs no labels and makes no network connection; the program runs in the sandbox.
+
     The normal rows are dealt into folds (3, or 5 below 300 rows). For every fold a *member* is fitted on the
     other rows: the base detector, and a classifier that tells those rows from made ones (the program's and a
     broad background). Each member scores the rows it has not seen, and these held-out scores are the

@@ -57,6 +57,10 @@ def read_table(path: str | Path, *, id_column: str | None = None, drop: Sequence
     drop : sequence of str
         Columns to be left out.
 
+    Returns
+    -------
+    TableFile
+
     Raises
     ------
     TableError

@@ -104,6 +104,11 @@ def load_model(folder: str | Path) -> EnhancedDetector:
     folder : str or Path
         As `save_model` wrote it.
 
+    Returns
+    -------
+    EnhancedDetector
+        Fitted.
+
     Raises
     ------
     ModelFolderError

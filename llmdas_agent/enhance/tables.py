@@ -180,7 +180,7 @@ def _read(X: Table) -> _Read:
     if nw.dependencies.is_into_dataframe(X):
         return _read_frame(X)
     if issparse(X):
-        raise TableError("is a sparse matrix", where="table", hint="Give X.toarray()")
+        raise TableError("is a sparse matrix, which is not supported", where="table", hint="Give X.toarray()")
     array = np.asarray(X)
     if array.ndim != 2:
         raise TableError(
