@@ -15,7 +15,7 @@ import numpy as np
 
 from llmdas_agent.config import SandboxLimits
 from llmdas_agent.programs import SynthesisProgram
-from llmdas_agent.sandbox import SandboxResult, helper, runner, worker
+from llmdas_agent.sandbox import SandboxResult, confinement, helper, runner, seccomp, worker
 from llmdas_agent.sandbox.namespaces import PrintedText
 
 _BOOT = (
@@ -25,7 +25,11 @@ _BOOT = (
 
 
 def serve(layer: str, control_fd: int, scientific: bool) -> None:
-    """Be the helper process, with the language layer alone, all but the language layer, or nothing at all."""
+    """Be the helper process with some layers only.
+
+    ``language`` alone; ``confinement``, all but the language; ``seccomp`` or ``landlock``, as the only one of
+    the kernel's; or ``nothing``.
+    """
     import ctypes  # noqa: F401
     import mmap  # noqa: F401
     import multiprocessing.context  # noqa: F401
@@ -44,9 +48,17 @@ def serve(layer: str, control_fd: int, scientific: bool) -> None:
     if layer in ("language", "nothing"):
         worker.confine_process = lambda limits, keep: ""
         worker.confine_kernel = dict
-    if layer in ("confinement", "nothing"):
+    if layer == "seccomp":
+        confinement._landlock = _left_out
+    if layer == "landlock":
+        seccomp.allow_computing_only = _left_out
+    if layer != "language":
         worker.run = _run_plainly
     zygote.main(control_fd, scientific=scientific)
+
+
+def _left_out() -> None:
+    raise OSError("left out")
 
 
 def _run_plainly(

@@ -118,7 +118,37 @@ def test_process_and_kernel_alone_contain_all(entry: Entry, host: Host, confinem
     run_alone(confinement, entry, host)
 
 
-def test_each_part_is_really_alone(host: Host, language: Alone, confinement: Alone):
+@pytest.fixture(scope="module")
+def seccomp() -> Iterator[Alone]:
+    with alone("seccomp") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def landlock() -> Iterator[Alone]:
+    with alone("landlock") as made:
+        yield made
+
+
+def of_kinds(*wanted: str) -> list[Entry]:
+    return [entry for entry in HOSTILE if entry.kind in wanted and "sklearn" not in entry.text]
+
+
+@pytest.mark.parametrize(
+    "entry", of_kinds("files", "network", "processes", "signals"), ids=lambda entry: entry.label
+)
+def test_seccomp_holds_as_the_only_kernel_layer(entry: Entry, host: Host, seccomp: Alone):
+    run_alone(seccomp, entry, host)
+
+
+@pytest.mark.parametrize("entry", of_kinds("files", "processes", "signals"), ids=lambda entry: entry.label)
+def test_landlock_holds_files_and_programs_as_the_only_kernel_layer(
+    entry: Entry, host: Host, landlock: Alone
+):
+    run_alone(landlock, entry, host)
+
+
+def test_each_part_is_really_alone(host: Host, language: Alone, confinement: Alone, landlock: Alone):
     seen: list[str] = []
 
     def look(X: np.ndarray) -> np.ndarray:
@@ -129,8 +159,9 @@ def test_each_part_is_really_alone(host: Host, language: Alone, confinement: Alo
     asks = Entry("control", "asks", "model.predict_score(X_train)")
     language.run(asks.source(), host.X_train, look, SandboxLimits())
     confinement.run(asks.source(), host.X_train, look, SandboxLimits())
+    landlock.run(asks.source(), host.X_train, look, SandboxLimits())
     filters = [re.search(r"Seccomp:\s+(\d)", status).group(1) for status in seen]
-    assert filters == ["0", "2"]
+    assert filters == ["0", "2", "0"]
     plain = Entry("control", "plain", "import os\nreturn np.full((5, 4), float(len(os.sep)))")
     assert confinement.run(plain.source(), host.X_train, score, SandboxLimits()).rows.all()
     with pytest.raises(ProgramError):
