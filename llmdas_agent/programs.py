@@ -48,11 +48,15 @@ class Proposal:
     strategy : str
         Short name of the way rows are made.
     strength : float
-        How far the rows leave the normal ones; the unit is the strategy's own.
+        How far the rows leave the normal ones; the unit is the strategy's own, 1 where it has none.
+    problem : str
+        Why no program could be taken from what the proposer answered, which `program` then holds; empty
+        otherwise.
     """
 
     program: SynthesisProgram
     blind_spot: str
     borderline: str
     strategy: str
-    strength: float
+    strength: float = 1.0
+    problem: str = ""

@@ -2,13 +2,14 @@
 
 ::
 
-    read_card ─► probe ─► propose ─► run ─► verify ─► register
-                            ▲         │       │
-                            │         ▼       ▼
-                            └────── revise ◄──┘
-                                      │
-                       propose ───────┴──► give_up
+    read_card ─► probe ─► propose ─► run ─► verify ─► choose ─► register
+                            ▲         ▲└────────────►│ │
+                            │         └──────────────┘ ▼
+                            └──────────────────────  revise
+                                                       │
+                            propose ───────────────────┴──► give_up
 
+Several programs may be proposed side by side: each is run and verified before ``choose`` takes the best.
 The state that langgraph keeps is plain JSON and says only where the run stands; what was proposed and
 found lies in the run folder. A node that is interrupted runs again and writes the same files.
 """
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
@@ -32,8 +32,9 @@ from ..config import Budget, data_dir
 from ..detectors import DetectorSource
 from ..errors import BusyError, LlmdasError
 from ..files import storage_errors
+from ..programs import Proposal
 from ..registry import Registry, Synthesizer
-from ..report import Verdict
+from ..report import Verdict, VerificationReport
 from ..verification import ToyBench, Trial, judge, probe, try_program
 from .proposers import Brief, Proposer
 from .runs import ENDED, Event, Listener, Result, RunFolder, Status
@@ -48,6 +49,8 @@ class State(TypedDict):
     ----------
     round : int
         The attempt at work, from 1; 0 before the first.
+    last : int
+        The last attempt of those proposed side by side with it.
     spent : float
         Seconds spent so far.
     status : str
@@ -56,19 +59,28 @@ class State(TypedDict):
         Why it ended so.
     best : int or None
         The best attempt so far.
-    passed : bool
-        Whether the program at work passed the last node's checks.
+    onward : str
+        The node that the last one leads to, where there is a choice.
     """
 
     round: int
+    last: int
     spent: float
     status: Literal["running"] | Status
     reason: str
     best: int | None
-    passed: bool
+    onward: str
 
 
-def begin(card: DetectorCard, *, proposer: str, seed: int = 0, budget: Budget | None = None) -> RunFolder:
+def begin(
+    card: DetectorCard,
+    *,
+    proposer: str,
+    seed: int = 0,
+    budget: Budget | None = None,
+    candidates: int = 1,
+    model: dict[str, Any] | None = None,
+) -> RunFolder:
     """Make the folder of a new run, once the card's detector has been built and tried out.
 
     Parameters
@@ -81,6 +93,10 @@ def begin(card: DetectorCard, *, proposer: str, seed: int = 0, budget: Budget | 
         Seed of the toy scenarios and of every run of a program.
     budget : Budget, optional
         Rounds and time.
+    candidates : int
+        Programs proposed side by side, of which the best verified one wins.
+    model : dict, optional
+        How its chat model is reached, JSON-plain and without a key; the run folder keeps it.
 
     Returns
     -------
@@ -95,7 +111,14 @@ def begin(card: DetectorCard, *, proposer: str, seed: int = 0, budget: Budget | 
     """
     DetectorSource.from_card(card).try_out()
     with _only_run_of(card.name):
-        return RunFolder.create(card, proposer=proposer, seed=seed, budget=budget or Budget())
+        return RunFolder.create(
+            card,
+            proposer=proposer,
+            seed=seed,
+            budget=budget or Budget(),
+            candidates=candidates,
+            model=model,
+        )
 
 
 def run(
@@ -152,6 +175,10 @@ def _only_run_of(name: str) -> Any:
         ) from None
 
 
+def _onward(state: State) -> str:
+    return state["onward"]
+
+
 class _Agent:
     """The nodes of the graph, over one run folder."""
 
@@ -168,7 +195,7 @@ class _Agent:
 
     def go(self) -> Result:
         """Walk the graph to its end, or on from where it stood."""
-        first = State(round=0, spent=0.0, status="running", reason="", best=None, passed=False)
+        first = State(round=0, last=0, spent=0.0, status="running", reason="", best=None, onward="")
         config: Any = {"configurable": {"thread_id": "run"}, "recursion_limit": 1000}
         with closing(sqlite3.connect(self.folder.checkpoint, check_same_thread=False)) as connection:
             graph = self._graph().compile(checkpointer=SqliteSaver(connection))
@@ -195,6 +222,7 @@ class _Agent:
             self.propose,
             self.run,
             self.verify,
+            self.choose,
             self.revise,
             self.register,
             self.give_up,
@@ -203,10 +231,11 @@ class _Agent:
         graph.add_edge(START, "read_card")
         graph.add_edge("read_card", "probe")
         graph.add_edge("probe", "propose")
-        graph.add_conditional_edges("propose", self._unless_ended("run"), ["run", "give_up"])
-        graph.add_conditional_edges("run", self._by_report("verify"), ["verify", "revise"])
-        graph.add_conditional_edges("verify", self._by_report("register"), ["register", "revise"])
-        graph.add_conditional_edges("revise", self._unless_ended("propose"), ["propose", "give_up"])
+        graph.add_conditional_edges("propose", _onward, ["run", "give_up"])
+        graph.add_conditional_edges("run", _onward, ["verify", "choose"])
+        graph.add_edge("verify", "choose")
+        graph.add_conditional_edges("choose", _onward, ["run", "register", "revise"])
+        graph.add_conditional_edges("revise", _onward, ["propose", "give_up"])
         graph.add_edge("register", END)
         graph.add_edge("give_up", END)
         return graph
@@ -225,30 +254,30 @@ class _Agent:
 
     def propose(self, state: State) -> dict[str, Any]:
         brief = Brief(self.folder.card(), self.folder.profile(), self.folder.attempts(upto=state["round"]))
-        proposal = self.proposer.propose(brief)
-        if proposal is None:
+        wanted = min(self.folder.candidates, self.folder.budget.max_rounds - state["round"])
+        made: dict[str, Proposal] = {}
+        for _ in range(wanted):
+            proposal = self.proposer.propose(brief)
+            if proposal is not None:
+                made.setdefault(proposal.program.digest, proposal)
+        if not made:
             reason = f"{self.proposer.name} has nothing left to try after {state['round']} programs"
-            return self._timed(state, status="exhausted", reason=reason)
-        number = state["round"] + 1
-        self.folder.save_proposal(number, proposal)
-        self._tell(
-            "proposal",
-            f"{proposal.strategy}, strength {proposal.strength:g}: aims at {proposal.blind_spot}",
-            round=number,
-            digest=proposal.program.digest,
-            strategy=proposal.strategy,
-            strength=proposal.strength,
-            blind_spot=proposal.blind_spot,
-            borderline=proposal.borderline,
-        )
-        return self._timed(state, round=number)
+            return self._timed(state, status="exhausted", reason=reason, onward="give_up")
+        for number, proposal in enumerate(made.values(), start=state["round"] + 1):
+            self.folder.save_proposal(number, proposal)
+            self._tell_proposal(number, proposal)
+        return self._timed(state, round=state["round"] + 1, last=state["round"] + len(made), onward="run")
 
     def run(self, state: State) -> dict[str, Any]:
         number = state["round"]
+        problem = self.folder.proposal(number).problem
+        if problem:
+            self.folder.save_report(number, self._unusable(number, problem))
+            return self._timed(state, onward="choose")
         self._trial = self._tried(number, tell=True)
         if self._trial.evidence is None:
             self.folder.save_report(number, self._trial.report())
-        return self._timed(state, passed=self._trial.evidence is not None)
+        return self._timed(state, onward="choose" if self._trial.evidence is None else "verify")
 
     def verify(self, state: State) -> dict[str, Any]:
         number = state["round"]
@@ -257,16 +286,24 @@ class _Agent:
         self._trial = None
         report = judge(trial, on_verdict=lambda verdict: self._tell_verdict(number, verdict))
         self.folder.save_report(number, report)
-        return self._timed(state, passed=report.accepted)
+        return self._timed(state)
+
+    def choose(self, state: State) -> dict[str, Any]:
+        if state["round"] < state["last"]:
+            return self._timed(state, round=state["round"] + 1, onward="run")
+        best = self._best(state["last"])
+        accepted = self.folder.report(best).accepted
+        return self._timed(state, best=best, onward="register" if accepted else "revise")
 
     def revise(self, state: State) -> dict[str, Any]:
         budget, last = self.folder.budget, self.folder.report(state["round"])
-        update = self._timed(state, best=self._best(state["round"]))
+        update = self._timed(state, onward="propose")
         if update["spent"] >= budget.max_seconds:
             reason = f"{budget.max_seconds:g} s are spent and no program has passed"
-            return update | {"status": "budget_exceeded", "reason": reason}
+            return update | {"status": "budget_exceeded", "reason": reason, "onward": "give_up"}
         if state["round"] >= budget.max_rounds:
-            return update | {"status": "exhausted", "reason": f"none of {state['round']} programs passed"}
+            reason = f"none of {state['round']} programs passed"
+            return update | {"status": "exhausted", "reason": reason, "onward": "give_up"}
         failed = "; ".join(
             f"{verdict.code}: {verdict.hint or verdict.message}" for verdict in last.failures()
         )
@@ -274,7 +311,7 @@ class _Agent:
         return update
 
     def register(self, state: State) -> dict[str, Any]:
-        number = state["round"]
+        number = state["best"] or state["round"]
         # a run that was killed right after registering comes here again: once is enough
         synthesizer = self._already_registered(number) or self.registry.add(self._synthesizer(number))
         self._tell("registered", f"registered '{synthesizer.name}'", folder=str(synthesizer.folder))
@@ -284,24 +321,32 @@ class _Agent:
     def give_up(self, state: State) -> dict[str, Any]:
         return self._timed(state)
 
+    def _unusable(self, number: int, problem: str) -> VerificationReport:
+        """Return the report on an answer that held no program."""
+        verdict = Verdict(code="reply", passed=False, message=problem)
+        self._tell_verdict(number, verdict)
+        return VerificationReport(
+            detector=self.folder.detector,
+            program_digest=self.folder.proposal(number).program.digest,
+            seed=self.folder.seed,
+            verdicts=(verdict,),
+            complete=False,
+            seconds=0.0,
+            versions={},
+        )
+
     def _tried(self, number: int, *, tell: bool) -> Trial:
         listener = (lambda verdict: self._tell_verdict(number, verdict)) if tell else None
         return try_program(self.folder.proposal(number).program, self.bench, on_verdict=listener)
 
-    @staticmethod
-    def _unless_ended(onward: str) -> Callable[[State], str]:
-        return lambda state: onward if state["status"] == "running" else "give_up"
-
-    @staticmethod
-    def _by_report(onward: str) -> Callable[[State], str]:
-        return lambda state: onward if state["passed"] else "revise"
-
     def _best(self, rounds: int) -> int:
-        """Return the attempt that got furthest: most checks passed, the later one of equals."""
+        """Return the attempt that got furthest: most checks passed, then the least probable rows."""
 
-        def progress(number: int) -> tuple[int, int]:
-            verdicts = self.folder.report(number).verdicts
-            return sum(verdict.passed for verdict in verdicts), number
+        def progress(number: int) -> tuple[int, float, int]:
+            report = self.folder.report(number)
+            validity = report.verdict("validity")
+            improbable = validity.evidence.get("improbable", 0.0) if validity else 0.0
+            return sum(verdict.passed for verdict in report.verdicts), improbable, number
 
         return max(range(1, rounds + 1), key=progress)
 
@@ -336,6 +381,19 @@ class _Agent:
         now = time.monotonic()
         spent, self._clock = state["spent"] + now - self._clock, now
         return {"spent": spent, **update}
+
+    def _tell_proposal(self, number: int, proposal: Proposal) -> None:
+        strength = "" if proposal.strength == 1 else f", strength {proposal.strength:g}"
+        self._tell(
+            "proposal",
+            proposal.problem or f"{proposal.strategy}{strength}: aims at {proposal.blind_spot}",
+            round=number,
+            digest=proposal.program.digest,
+            strategy=proposal.strategy,
+            strength=proposal.strength,
+            blind_spot=proposal.blind_spot,
+            borderline=proposal.borderline,
+        )
 
     def _tell_verdict(self, number: int, verdict: Verdict) -> None:
         word = "passed" if verdict.passed else "failed"

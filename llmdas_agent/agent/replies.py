@@ -87,7 +87,7 @@ def take_program(reply: str, *, cut: bool = False) -> Taken:
         where the name is used and not imported.
     """
     text = reply[:MAX_REPLY].replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    if not text.strip():
+    if not text.strip() and not cut:
         return _nothing("the reply was empty")
     spoken = _THOUGHT.sub("", text)
     blocks = list(_blocks(spoken))

@@ -3,11 +3,13 @@
 ::
 
     RUN/
-      run.json          name, seed, budget, proposer, date
+      run.json          name, seed, budget, proposer, model and its address, date
       card.yaml         the card as read
       profile.json      what the detector was measured to miss
       journal.jsonl     one line per step
       attempts/01/      program.py  proposal.json  report.json
+      prompts/          the prompts of a chat model
+      outbox/           what it was asked and what it answered
       checkpoint.sqlite where the graph stands
       result.json       how it ended
 """
@@ -98,6 +100,8 @@ class RunFolder:
         self.seed: int = settings["seed"]
         self.proposer: str = settings["proposer"]
         self.budget = Budget(**settings["budget"])
+        self.candidates: int = settings.get("candidates", 1)
+        self.model: dict[str, Any] | None = settings.get("model")
 
     @property
     def id(self) -> str:
@@ -110,7 +114,16 @@ class RunFolder:
         return self.path / "checkpoint.sqlite"
 
     @classmethod
-    def create(cls, card: DetectorCard, *, proposer: str, seed: int, budget: Budget) -> RunFolder:
+    def create(
+        cls,
+        card: DetectorCard,
+        *,
+        proposer: str,
+        seed: int,
+        budget: Budget,
+        candidates: int = 1,
+        model: dict[str, Any] | None = None,
+    ) -> RunFolder:
         """Make the folder of a new run under ``data_dir() / "runs"``."""
         now = datetime.now(UTC)
         path = data_dir() / "runs" / f"{card.name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -119,6 +132,8 @@ class RunFolder:
             "proposer": proposer,
             "seed": seed,
             "budget": asdict(budget),
+            "candidates": candidates,
+            "model": model,
             "started": now.isoformat(timespec="seconds"),
         }
         write_whole(path / "card.yaml", dump_card(card))

@@ -1,0 +1,193 @@
+"""The proposer that is a chat model: the conversation of the paper, with the reports as its feedback."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from ..cards import DetectorCard, dump_card
+from ..errors import ChatModelError
+from ..programs import Proposal, SynthesisProgram
+from ..report import BlindSpotProfile, VerificationReport
+from ..sandbox.allowed import MODULES
+from ..verification import FAMILIES
+from ..verification.checks import CHECKS
+from .models import Answer, ChatModel, connect
+from .outbox import Outbox
+from .prompts import Prompts
+from .proposers import Brief
+from .replies import take_program
+from .runs import RunFolder
+from .settings import ModelSettings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+__all__ = ["ChatProposer"]
+
+REMEMBERED = 3
+"""How many of the last programs and their reports a conversation holds."""
+
+_UNSAID = "not said"
+_STOPPED = re.compile(
+    r"\A\W*(?:(?:I['’]m|I am) (?:very )?sorry|sorry, |I can(?:['’]t|not)|I am (?:not able|unable))",
+    re.IGNORECASE,
+)
+
+Messages = list[tuple[str, str]]
+
+
+class ChatProposer:
+    """Proposes what a chat model writes.
+
+    Parameters
+    ----------
+    model : BaseChatModel or ModelSettings
+        A chat model of langchain-core, or how to reach one.
+    folder : RunFolder
+        The run: its outbox keeps the conversation, its prompts are the ones used.
+    tracing : bool
+        Whether a tracing service that the environment names may be told of the conversation.
+    offline : bool
+        Whether only answers that the run kept are used.
+
+    Raises
+    ------
+    InputError
+        When the model's package is not installed, or a prompt cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: BaseChatModel | ModelSettings,
+        folder: RunFolder,
+        *,
+        tracing: bool = False,
+        offline: bool = False,
+    ) -> None:
+        outbox = Outbox(folder.path / "outbox", offline=offline)
+        self._prompts = Prompts(folder.path / "prompts")
+        self._model = (
+            connect(model, outbox, tracing=tracing)
+            if isinstance(model, ModelSettings)
+            else ChatModel(model, outbox, tracing=tracing)
+        )
+        self._description: str | None = None
+        self.name = self._model.name
+
+    def propose(self, brief: Brief) -> Proposal:
+        """Return what the model answers; an answer without a program is a proposal that says so."""
+        return _proposal(self._ask(brief))
+
+    def _ask(self, brief: Brief) -> Answer:
+        remembered = min(len(brief.attempts), REMEMBERED)
+        while True:
+            try:
+                return self._model.ask(self._conversation(brief, remembered))
+            except ChatModelError as error:
+                if error.code != "too_long" or remembered <= 1:
+                    raise
+                # it has a smaller context than most: the last report matters most
+                remembered = 1
+
+    def _conversation(self, brief: Brief, remembered: int) -> Messages:
+        messages = [
+            ("system", self._prompts.fill("system")),
+            (
+                "human",
+                self._prompts.fill(
+                    "propose",
+                    card=_card_text(brief.card),
+                    description=self._described(brief.card),
+                    profile=_profile_text(brief.profile),
+                    modules=", ".join(sorted(MODULES)),
+                    checks="\n".join(f"* {check.__name__}: {_first_line(check)}" for check in CHECKS),
+                ),
+            ),
+        ]
+        numbered = list(enumerate(brief.attempts, start=1))
+        for number, attempt in numbered[len(numbered) - remembered :]:
+            prompt = "unusable" if attempt.proposal.problem else "revise"
+            report = _report_text(attempt.report)
+            messages.append(("ai", _said(attempt.proposal)))
+            messages.append(("human", self._prompts.fill(prompt, number=number, report=report)))
+        return messages
+
+    def _described(self, card: DetectorCard) -> str:
+        """Return a description of the detector: the card has one, or the model is asked for it, once."""
+        if card.description:
+            return ""
+        if self._description is None:
+            question = self._prompts.fill("describe", card=_card_text(card))
+            answer = self._model.ask([("system", self._prompts.fill("system")), ("human", question)])
+            self._description = answer.text.strip()[:4000]
+        return self._description
+
+
+def _proposal(answer: Answer) -> Proposal:
+    text = answer.text
+    taken = take_program(text, cut=answer.cut)
+    problem = taken.problem
+    if problem and (answer.refusal or _STOPPED.match(text)):
+        words = " ".join((answer.refusal or text).split())[:200]
+        problem = f"nothing usable: the model would not answer: '{words}'. Try another model if it stays so."
+    before = text.partition("```")[0]
+    return Proposal(
+        program=SynthesisProgram(taken.source or text),
+        blind_spot=_named(before, "blind spot"),
+        borderline=_named(before, "borderline"),
+        strategy=_named(before, "strategy")[:60],
+        problem=problem,
+    )
+
+
+def _named(text: str, name: str) -> str:
+    """Return what a reply says after ``NAME:``, whatever markup is around it."""
+    found = re.search(rf"^[\s*#>-]*{name}s?[\s*]*:[\s*]*(.+)$", text, re.IGNORECASE | re.MULTILINE)
+    return " ".join(found.group(1).strip(" *`").split())[:400] if found else _UNSAID
+
+
+def _said(proposal: Proposal) -> str:
+    """Return a proposal in the form that an answer should have."""
+    if proposal.problem:
+        return proposal.program.source[:4000]
+    return (
+        f"BLIND SPOT: {proposal.blind_spot}\n"
+        f"BORDERLINE: {proposal.borderline}\n"
+        f"STRATEGY: {proposal.strategy}\n"
+        f"```python\n{proposal.program.source}```"
+    )
+
+
+def _card_text(card: DetectorCard) -> str:
+    return f"```yaml\n{dump_card(card).strip()}\n```"
+
+
+def _profile_text(profile: BlindSpotProfile) -> str:
+    """Return the measurements, without the notes, which may quote what a detector's own code raised."""
+    meaning = {family.name: family.words for family in FAMILIES}
+    return "\n".join(
+        f"* {score.family} ({meaning.get(score.family, 'rows of its own kind')}): AUROC {score.auroc:.2f}"
+        for score in profile.families
+    )
+
+
+def _report_text(report: VerificationReport) -> str:
+    lines = []
+    for verdict in report.verdicts:
+        if verdict.passed:
+            lines.append(f"* {verdict.code}: passed. {verdict.message}")
+            continue
+        lines.append(f"* {verdict.code}: FAILED. {verdict.message}")
+        if verdict.hint:
+            lines.append(f"  What to change: {verdict.hint}")
+        if verdict.evidence:
+            lines.append(f"  Evidence: {json.dumps(verdict.evidence)}")
+    if not report.complete:
+        lines.append("* The checks after that did not run.")
+    return "\n".join(lines)
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().partition("\n")[0]

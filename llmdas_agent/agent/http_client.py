@@ -1,0 +1,127 @@
+"""The HTTP client between the openai package and a model's server: it keeps, retries, and tells faults."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from typing import Any
+
+import httpx2
+from pydantic import SecretStr
+
+from ..errors import ChatModelError
+from .faults import Fault, of_exception, of_reply
+from .outbox import Message, Outbox
+
+__all__ = ["ModelClient", "is_local"]
+
+TRIES = 3
+FIRST_WAIT = 0.5
+"""Seconds before the second try where the server names none; doubled for the third."""
+
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+
+_CREDENTIALS = frozenset(
+    {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie", "set-cookie"}
+)
+
+
+class ModelClient(httpx2.Client):
+    """Sends requests to a model's server, and to nobody else.
+
+    Every request and reply goes into the outbox as it is on the wire. A question that was answered before
+    is answered from there. This is the only place where a request is tried again.
+
+    Parameters
+    ----------
+    outbox : Outbox
+        Where requests and replies are kept.
+    timeout : float
+        Seconds from a request to the end of its reply.
+    key : SecretStr or None
+        Kept out of everything that is written or said.
+    local : bool
+        Whether the server runs on this machine, so that no proxy lies in between.
+    """
+
+    def __init__(self, outbox: Outbox, *, timeout: float, key: SecretStr | None, local: bool) -> None:
+        limits = httpx2.Timeout(timeout, connect=min(timeout, 10.0))
+        # A redirect could carry the prompt to another host; it is a fault instead.
+        super().__init__(timeout=limits, follow_redirects=False, mounts={"all://": None} if local else None)
+        self._outbox = outbox
+        self._seconds = timeout
+        self._key = key.get_secret_value() if key else ""
+        outbox.conceal([self._key])
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Return the reply to a request, from the outbox or from the server.
+
+        Raises
+        ------
+        ChatModelError
+            For every fault, after as many tries as it is worth.
+        """
+        if request.method == "POST" and (kept := self._outbox.answer(request.read())) is not None:
+            return httpx2.Response(200, headers=_JSON, content=kept, request=request)
+        request.headers["accept-encoding"] = "identity"
+        for tried in range(1, TRIES + 1):
+            answered = self._once(request, options)
+            if isinstance(answered, httpx2.Response):
+                return answered
+            if not answered.retried or tried == TRIES:
+                raise self._told(answered, tried)
+            time.sleep(answered.wait if answered.wait is not None else FIRST_WAIT * 2 ** (tried - 1))
+        raise AssertionError("the loop returns or raises")
+
+    def _once(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response | Fault:
+        where = str(request.url)
+        number = self._outbox.sent(
+            Message(_head(f"{request.method} {where}", request.headers), request.read())
+        )
+        until = time.monotonic() + self._seconds
+        try:
+            response = super().send(request, **(options | {"stream": True}))
+            try:
+                body = _read(response, until)
+            finally:
+                response.close()
+        except (httpx2.HTTPError, OSError) as error:
+            return of_exception(error, where=where)
+        self._outbox.received(number, Message(_head(f"HTTP {response.status_code}", response.headers), body))
+        fault = of_reply(response.status_code, response.headers, body, where=where)
+        return fault or httpx2.Response(200, headers=_JSON, content=body, request=request)
+
+    def _told(self, fault: Fault, tries: int) -> ChatModelError:
+        """Return the error of a fault without the key in it, and with how often it was met."""
+        error = fault.error
+        what = error.what if tries == 1 else f"{error.what}, {tries} times in a row"
+        what = what.replace(self._key, "***") if self._key else what
+        return ChatModelError(what, code=error.code, where=error.where, hint=error.hint)
+
+
+_JSON = {"content-type": "application/json"}
+
+
+def is_local(host: str) -> bool:
+    """Return whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _head(first: str, headers: httpx2.Headers) -> str:
+    kept = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in _CREDENTIALS]
+    return "\n".join([first, *kept])
+
+
+def _read(response: httpx2.Response, until: float) -> bytes:
+    """Read a reply to its end; one that drips or swells without end is given up."""
+    body = bytearray()
+    for piece in response.iter_bytes():
+        body += piece
+        if time.monotonic() > until:
+            raise httpx2.ReadTimeout("no end in time")
+        if len(body) > MAX_REPLY_BYTES:
+            raise httpx2.RemoteProtocolError(f"more than {MAX_REPLY_BYTES} bytes")
+    return bytes(body)
