@@ -43,10 +43,12 @@ class ChatProposer:
 
     Parameters
     ----------
-    model : BaseChatModel or ModelSettings
-        A chat model of langchain-core, or how to reach one.
+    model : BaseChatModel, ModelSettings or None
+        A chat model of langchain-core, or how to reach one; None is enough offline, for a run whose model
+        was none of this package's own clients.
     folder : RunFolder
-        The run: its outbox keeps the conversation, its prompts are the ones used.
+        The run: its outbox keeps the conversation, its prompts are the ones used, and a model object goes by
+        its proposer's name.
     tracing : bool
         Whether a tracing service that the environment names may be told of the conversation.
     offline : bool
@@ -60,7 +62,7 @@ class ChatProposer:
 
     def __init__(
         self,
-        model: BaseChatModel | ModelSettings,
+        model: BaseChatModel | ModelSettings | None,
         folder: RunFolder,
         *,
         tracing: bool = False,
@@ -71,7 +73,7 @@ class ChatProposer:
         self._model = (
             connect(model, outbox, tracing=tracing)
             if isinstance(model, ModelSettings)
-            else ChatModel(model, outbox, tracing=tracing)
+            else ChatModel(model, outbox, name=folder.proposer, tracing=tracing)
         )
         self._description: str | None = None
         self.name = self._model.name

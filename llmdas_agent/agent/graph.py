@@ -393,6 +393,7 @@ class _Agent:
             strength=proposal.strength,
             blind_spot=proposal.blind_spot,
             borderline=proposal.borderline,
+            problem=proposal.problem,
         )
 
     def _tell_verdict(self, number: int, verdict: Verdict) -> None:

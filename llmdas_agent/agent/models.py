@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage
 
-__all__ = ["Answer", "ChatModel", "connect", "offered_models"]
+__all__ = ["Answer", "ChatModel", "connect", "diagnosed", "offered_models"]
 
 _CUT = {"length", "max_tokens", "max_output_tokens"}
 """How providers say that the token limit ended an answer."""
@@ -49,10 +49,12 @@ class ChatModel:
 
     Parameters
     ----------
-    model : BaseChatModel
-        Any chat model of langchain-core.
+    model : BaseChatModel or None
+        Any chat model of langchain-core; None where the outbox is offline.
     outbox : Outbox
         Where questions and answers are kept.
+    name : str
+        What it is called in reports.
     settings : ModelSettings, optional
         Of a model that `connect` made.
     tracing : bool
@@ -61,9 +63,10 @@ class ChatModel:
 
     def __init__(
         self,
-        model: BaseChatModel,
+        model: BaseChatModel | None,
         outbox: Outbox,
         *,
+        name: str,
         settings: ModelSettings | None = None,
         tracing: bool = False,
     ) -> None:
@@ -71,7 +74,7 @@ class ChatModel:
         self._outbox = outbox
         self._settings = settings
         self._tracing = tracing
-        self.name = settings.id if settings else _name_of(model)
+        self.name = name
 
     def ask(self, messages: Sequence[tuple[str, str]]) -> Answer:
         """Put a conversation to the model.
@@ -99,11 +102,12 @@ class ChatModel:
         try:
             # Tracing would send the conversation to a third party whenever the environment asks for it.
             with tracing_context(enabled=self._tracing):
+                assert self._model is not None, "an offline outbox has the answer, or says that it has none"
                 return self._model.invoke(list(messages))
         except ChatModelError as error:
             if self._settings is None or error.code not in ("not_found", "no_model_server"):
                 raise
-            raise _diagnosed(error, self._settings, self._outbox) from None
+            raise diagnosed(error, self._settings, self._outbox) from None
         except Exception as error:  # every provider's package raises its own
             raise of_exception(error, where=self.name).error from None
 
@@ -141,7 +145,8 @@ def connect(settings: ModelSettings, outbox: Outbox, *, tracing: bool = False) -
         When its provider's package is not installed; the hint names the package.
     """
     if settings.provider != "openai":
-        return ChatModel(_other_provider(settings), outbox, settings=settings, tracing=tracing)
+        other = _other_provider(settings)
+        return ChatModel(other, outbox, name=settings.id, settings=settings, tracing=tracing)
     from langchain_openai import ChatOpenAI
     from langchain_openai.chat_models.base import BaseChatOpenAI
 
@@ -160,7 +165,7 @@ def connect(settings: ModelSettings, outbox: Outbox, *, tracing: bool = False) -
         use_responses_api=None if hosted else False,
         cache=False,
     )
-    return ChatModel(model, outbox, settings=settings, tracing=tracing)
+    return ChatModel(model, outbox, name=settings.id, settings=settings, tracing=tracing)
 
 
 def offered_models(settings: ModelSettings, outbox: Outbox) -> list[str]:
@@ -179,18 +184,27 @@ def offered_models(settings: ModelSettings, outbox: Outbox) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def _name_of(model: BaseChatModel) -> str:
-    """Return what a model object calls itself."""
-    given = getattr(model, "model_name", None) or getattr(model, "model", None)
-    return f"{type(model).__name__}:{given}" if isinstance(given, str) else type(model).__name__
-
-
 def _client(settings: ModelSettings, outbox: Outbox) -> ModelClient:
     return ModelClient(outbox, timeout=settings.timeout, key=settings.key, local=settings.local)
 
 
-def _diagnosed(error: ChatModelError, settings: ModelSettings, outbox: Outbox) -> ChatModelError:
-    """Say what is behind a "not found": an address without ``/v1``, or a model that the server has not."""
+def diagnosed(error: ChatModelError, settings: ModelSettings, outbox: Outbox) -> ChatModelError:
+    """Say what is behind a "not found": an address without ``/v1``, or a model that the server has not.
+
+    Parameters
+    ----------
+    error : ChatModelError
+        With code ``not_found`` or ``no_model_server``.
+    settings : ModelSettings
+        What was asked for.
+    outbox : Outbox
+        Where the requests that find it out are kept.
+
+    Returns
+    -------
+    ChatModelError
+        A plainer one, or the same where nothing more can be found out.
+    """
     settings = replace(settings, timeout=min(settings.timeout, 10.0))
     base = settings.base_url or ""
     try:

@@ -211,6 +211,10 @@ class RunFolder:
             (self.attempt_folder(number) / "report.json").read_bytes()
         )
 
+    def has_report(self, number: int) -> bool:
+        """Return whether an attempt was reported on."""
+        return (self.attempt_folder(number) / "report.json").exists()
+
     def attempts(self, upto: int) -> tuple[Attempt, ...]:
         """Return the attempts 1 to `upto`, each with its report."""
         return tuple(Attempt(self.proposal(k), self.report(k)) for k in range(1, upto + 1))

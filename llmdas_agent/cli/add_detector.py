@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import BudgetExceededError, NotAcceptedError
-from .output import JsonOption, SeedOption, checks_table, console, emit_json
+from ..errors import BudgetExceededError, ChatModelError, NotAcceptedError
+from .output import BaseUrlOption, JsonOption, ModelOption, SeedOption, checks_table, console, emit_json
 
 if TYPE_CHECKING:
+    from ..agent.proposers import Proposer
     from ..agent.runs import Result, RunFolder
+    from ..config import Budget
 
 __all__ = ["add_detector"]
 
@@ -20,6 +22,15 @@ def add_detector(
     card: Annotated[Path | None, typer.Argument(help="The detector's card, a YAML file.")] = None,
     max_rounds: Annotated[int, typer.Option(min=1, help="Programs that may be proposed.")] = 8,
     max_time: Annotated[float, typer.Option(min=1, help="Seconds that the run may take.")] = 600.0,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    candidates: Annotated[
+        int, typer.Option(min=1, help="Programs asked for side by side; the best verified one wins.")
+    ] = 1,
+    tracing: Annotated[
+        bool,
+        typer.Option("--tracing", help="Let the tracing service of the environment see the conversation."),
+    ] = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -30,40 +41,95 @@ def add_detector(
     Examples:
       llmdas-agent add-detector my_card.yaml
       llmdas-agent add-detector my_card.yaml --max-rounds 20 --max-time 300
+      llmdas-agent add-detector my_card.yaml --model openai:gpt-4o-mini
+      llmdas-agent add-detector my_card.yaml --model openai:qwen2.5-coder --base-url http://localhost:11434/v1
       llmdas-agent add-detector --resume hbos-20260101-120000-ab12
 
     Measures what the detector misses on toy data, proposes a program that makes such rows, runs it confined,
-    checks it, and revises it until it passes. Exit code 0: accepted and registered. 5: no program passed,
-    6: the time is spent; then nothing is registered and the best attempt is kept to look at.
+    checks it, and revises it until it passes. The programs come from the embedded proposer, which needs no
+    model, or from the chat model of --model, LLMDAS_MODEL or config.toml. Exit code 0: accepted and
+    registered. 5: no program passed, 6: the time is spent; then nothing is registered and the best attempt is
+    kept to look at. 12: the chat model cannot be reached; the run can be resumed.
     """
     if (card is None) == (resume is None):
         raise typer.BadParameter("give a card, or --resume RUN")
     from ..agent import graph
-    from ..agent.embedded import EmbeddedProposer
     from ..agent.runs import RunFolder
-    from ..cards import load_card
     from ..config import Budget
     from .live import LiveView
 
-    proposer = EmbeddedProposer()
     if resume is not None:
         folder = RunFolder.find(resume)
+        proposer = _proposer_of(folder, model, base_url, tracing=tracing)
     else:
         assert card is not None
         budget = Budget(max_rounds, max_time)
-        folder = graph.begin(load_card(card), proposer=proposer.name, seed=seed, budget=budget)
+        folder, proposer = _begin(card, model, base_url, candidates, seed, budget, tracing=tracing)
+    go_on = f"nothing is lost, go on with: llmdas-agent add-detector --resume {folder.id}"
     try:
         with LiveView(console(stderr=True)) as view:
             result = graph.run(folder, proposer, listen=view)
     except KeyboardInterrupt:
-        go_on = f"llmdas-agent add-detector --resume {folder.id}"
-        console(stderr=True).print(f"interrupted; nothing is lost, go on with: {go_on}", soft_wrap=True)
+        console(stderr=True).print(f"interrupted; {go_on}", soft_wrap=True)
         raise typer.Exit(130) from None
+    except ChatModelError:
+        console(stderr=True).print(go_on, soft_wrap=True)
+        raise
     if as_json:
         emit_json(_as_data(folder, result))
     else:
         _print_result(folder, result)
     _exit_by(result)
+
+
+def _begin(
+    card: Path,
+    model: str | None,
+    base_url: str | None,
+    candidates: int,
+    seed: int,
+    budget: Budget,
+    *,
+    tracing: bool,
+) -> tuple[RunFolder, Proposer]:
+    """Make a new run and who writes its programs; where that cannot be done, nothing stays behind."""
+    import shutil
+
+    from ..agent import graph
+    from ..agent.settings import resolve
+    from ..cards import load_card
+
+    settings = resolve(model, base_url)
+    if candidates > 1 and settings is None:
+        raise typer.BadParameter("--candidates needs a chat model: name one with --model")
+    folder = graph.begin(
+        load_card(card),
+        proposer=settings.id if settings else "embedded",
+        seed=seed,
+        budget=budget,
+        candidates=candidates,
+        model=settings.as_dict() if settings else None,
+    )
+    try:
+        return folder, _proposer_of(folder, model, base_url, tracing=tracing)
+    except BaseException:
+        shutil.rmtree(folder.path)
+        raise
+
+
+def _proposer_of(folder: RunFolder, model: str | None, base_url: str | None, *, tracing: bool) -> Proposer:
+    """Return who writes a run's programs: the flags may name another model than the run was begun with."""
+    from ..agent.embedded import EmbeddedProposer
+
+    if folder.model is None:
+        if model or base_url:
+            raise typer.BadParameter("this run was begun without a chat model")
+        return EmbeddedProposer()
+    from ..agent.chat import ChatProposer
+    from ..agent.settings import resolve
+
+    settings = resolve(model or folder.model["model"], base_url or folder.model["base_url"])
+    return ChatProposer(settings, folder, tracing=tracing)
 
 
 def _as_data(folder: RunFolder, result: Result) -> dict[str, Any]:

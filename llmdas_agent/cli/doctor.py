@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .output import JsonOption, console, emit_json
+from typing import Any
+
+from .output import BaseUrlOption, JsonOption, ModelOption, console, emit_json
 
 __all__ = ["doctor"]
 
@@ -14,21 +16,27 @@ _PACKAGES = (
     "pyod",
     "RestrictedPython",
     "langgraph",
+    "langchain-openai",
+    "openai",
     "polars",
 )
 
 
-def doctor(as_json: JsonOption = False) -> None:
-    """Show the sandbox's layers, the plugins, the versions and the folders in use.
+def doctor(model: ModelOption = None, base_url: BaseUrlOption = None, as_json: JsonOption = False) -> None:
+    """Show the sandbox's layers, the chat model, the plugins, the versions and the folders in use.
 
     \b
     Examples:
       llmdas-agent doctor
       llmdas-agent doctor --json
+      llmdas-agent doctor --model openai:qwen2.5-coder --base-url http://localhost:11434/v1
+
+    Where a chat model is named, by a flag or by the settings, its server is asked for its models.
     """
     import platform
     from importlib.metadata import version
 
+    from rich.markup import escape
     from rich.table import Table
 
     from ..config import data_dir
@@ -38,10 +46,12 @@ def doctor(as_json: JsonOption = False) -> None:
     versions = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
     found = layers()
     plugins = load_plugins()
+    chat = _chat_model(model, base_url)
     if as_json:
         emit_json(
             {
                 "sandbox": [{"name": one.name, "state": one.state, "detail": one.detail} for one in found],
+                "chat_model": chat,
                 "versions": versions,
                 "data_dir": str(data_dir()),
                 "detectors": sorted(plugins.detectors),
@@ -58,6 +68,43 @@ def doctor(as_json: JsonOption = False) -> None:
         table.add_row(one.name, f"[{colours[one.state]}]{one.state}[/]", one.detail)
     screen = console()
     screen.print(table)
-    screen.print("\nversions   " + ", ".join(f"{name} {number}" for name, number in versions.items()))
+    screen.print(f"\nchat model   {escape(chat['found'])}", soft_wrap=True)
+    screen.print("versions   " + ", ".join(f"{name} {number}" for name, number in versions.items()))
     screen.print(f"registry and runs   {data_dir()}", soft_wrap=True)
     screen.print("detectors   " + ", ".join(sorted(plugins.detectors)))
+
+
+def _chat_model(model: str | None, base_url: str | None) -> dict[str, Any]:
+    """Try the chat model that would be asked, and say what was found."""
+    import tempfile
+    from pathlib import Path
+
+    from ..agent.models import connect, diagnosed, offered_models
+    from ..agent.outbox import Outbox
+    from ..agent.settings import resolve
+    from ..errors import ChatModelError, LlmdasError, did_you_mean
+
+    try:
+        settings = resolve(model, base_url)
+        if settings is None:
+            return {"model": None, "found": "none is set; the embedded proposer writes the programs"}
+        told: dict[str, Any] = {"model": settings.id, "base_url": settings.base_url, "works": False}
+        with tempfile.TemporaryDirectory() as room:
+            outbox = Outbox(Path(room))
+            connect(settings, outbox)
+            if settings.base_url is None:
+                return told | {"works": True, "found": f"{settings.id}: its package is installed"}
+            try:
+                offered = offered_models(settings, outbox)
+            except ChatModelError as error:
+                raise diagnosed(error, settings, outbox) from None
+    except LlmdasError as error:
+        return {"model": model, "base_url": base_url, "works": False, "found": str(error)}
+    if offered and settings.name not in offered:
+        hint = did_you_mean(settings.name, offered)
+        return told | {"offered": offered, "found": f"{settings.base_url} has no '{settings.name}'. {hint}"}
+    return told | {
+        "works": True,
+        "offered": offered,
+        "found": f"{settings.id} answers at {settings.base_url}",
+    }

@@ -73,7 +73,8 @@ class LiveView:
                 self._console.print(profile_table(profile))
         elif event.step == "proposal":
             self._console.print(f"[bold]program {event.data['round']}[/]  {message}")
-            self._console.print(f"  takes as borderline: {escape(event.data['borderline'])}")
+            if not event.data["problem"]:
+                self._console.print(f"  takes as borderline: {escape(event.data['borderline'])}")
         elif event.step == "revision":
             self._console.print(f"  [yellow]revise[/]  {message}")
         else:

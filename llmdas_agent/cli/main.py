@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LlmdasError
-from . import add_detector, cards, doctor, plugins, registry, tables
+from . import add_detector, cards, doctor, plugins, registry, runs, tables
 
 __all__ = ["app", "main"]
 
@@ -61,6 +61,8 @@ app.command("show")(registry.show)
 app.command("remove")(registry.remove)
 app.command("verify")(registry.verify)
 app.command("probe")(registry.probe)
+app.command("outbox")(runs.outbox)
+app.command("replay")(runs.replay)
 app.command("doctor")(doctor.doctor)
 app.add_typer(cards.app, name="card")
 app.add_typer(plugins.app, name="plugin")

@@ -16,10 +16,25 @@ if TYPE_CHECKING:
 
     from ..report import BlindSpotProfile, VerificationReport
 
-__all__ = ["JsonOption", "SeedOption", "busy", "checks_table", "console", "emit_json", "profile_table"]
+__all__ = [
+    "BaseUrlOption",
+    "JsonOption",
+    "ModelOption",
+    "SeedOption",
+    "busy",
+    "checks_table",
+    "console",
+    "emit_json",
+    "profile_table",
+]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, for a program.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed; the same seed gives the same result.")]
+
+ModelOption = Annotated[str | None, typer.Option(help="Chat model, as openai:NAME or PROVIDER:NAME.")]
+BaseUrlOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Address of a server that speaks the OpenAI protocol.")
+]
 
 
 def console(*, stderr: bool = False) -> Console:
