@@ -24,8 +24,8 @@ from typing import Any
 from RestrictedPython.transformer import RestrictingNodeTransformer, copy_locations
 
 from llmdas_agent.errors import ProgramError
-from llmdas_agent.programs import ENTRY_POINT
 from llmdas_agent.sandbox.allowed import BUILTINS, MODULES, SCIENTIFIC, missing_member, missing_module
+from llmdas_agent.sandbox.signature import PassesRng, passes_rng
 from llmdas_agent.sandbox.source import parse
 
 __all__ = ["CheckedProgram", "check"]
@@ -54,13 +54,13 @@ class CheckedProgram:
     tree : ast.Module
         The transformed tree, ready to compile.
     passes_rng : {"position", "name", "no"}
-        How the entry point takes the generator; ``no`` for the three-argument form.
+        How the entry point takes the generator.
     scientific : bool
         Whether it imports from scipy or scikit-learn.
     """
 
     tree: ast.Module
-    passes_rng: str
+    passes_rng: PassesRng
     scientific: bool
 
 
@@ -74,7 +74,6 @@ def check(source: str) -> CheckedProgram:
         With code ``parse``, ``dialect`` or ``signature``.
     """
     tree = parse(source)
-    entry = _entry_point(tree)
     dialect = Dialect()
     try:
         tree = dialect.visit(tree)
@@ -88,54 +87,8 @@ def check(source: str) -> CheckedProgram:
         also = "; ".join(f"line {at}: {text}" for at, text, _ in others)
         hint = ". ".join(part for part in (hint, also and f"Also {also}") if part)
         raise ProgramError(what, code="dialect", line=line or None, hint=hint)
-    how = _passes_rng(entry)
-    return CheckedProgram(ast.fix_missing_locations(tree), how, not dialect.modules.isdisjoint(SCIENTIFIC))
-
-
-def _entry_point(tree: ast.Module) -> ast.FunctionDef | None:
-    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == ENTRY_POINT]
-    return found[-1] if found else None
-
-
-def _passes_rng(entry: ast.FunctionDef | None) -> str:
-    """Say how the entry point wants the generator, or why it cannot be called as the contract says."""
-    if entry is None:
-        raise _not_callable(f"the program defines no function {ENTRY_POINT} at its top level", None)
-    arguments = entry.args
-    positional = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-    required = len(positional) - len(arguments.defaults)
-    by_name = {
-        argument.arg
-        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-        if default is None or argument.arg == "rng"
-    }
-    if required > 4 or (len(positional) < 3 and not arguments.vararg) or not by_name <= {"rng"}:
-        names = [*positional, *(f"*{name}" for name in sorted(by_name))]
-        shown = ", ".join(names[:8]) or "nothing"
-        raise _not_callable(f"{ENTRY_POINT} takes ({shown}), not three or four arguments", entry.lineno)
-    if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_nodes(entry)):
-        raise _not_callable(f"{ENTRY_POINT} yields instead of returning an array", entry.lineno)
-    only_by_position = {argument.arg for argument in arguments.posonlyargs}
-    if by_name or ("rng" in positional[3:] and "rng" not in only_by_position):
-        return "name"
-    return "position" if required == 4 or "rng" in positional[3:] else "no"
-
-
-def _not_callable(what: str, line: int | None) -> ProgramError:
-    wanted = f"Write: def {ENTRY_POINT}(n_samples, model, X_train, rng):"
-    return ProgramError(what, code="signature", line=line, hint=wanted)
-
-
-def _own_nodes(function: ast.FunctionDef) -> list[ast.AST]:
-    """Return the nodes of a function's body, without those of functions inside it."""
-    found: list[ast.AST] = []
-    waiting: list[ast.AST] = list(function.body)
-    while waiting:
-        node = waiting.pop()
-        found.append(node)
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            waiting.extend(ast.iter_child_nodes(node))
-    return found
+    scientific = not dialect.modules.isdisjoint(SCIENTIFIC)
+    return CheckedProgram(ast.fix_missing_locations(tree), passes_rng(tree), scientific)
 
 
 class _EnoughError(Exception):

@@ -13,20 +13,12 @@ from typing import Any
 import numpy as np
 
 from llmdas_agent.sandbox.allowed import BUILTINS, MODULES, SCIENTIFIC, missing_member, missing_module
-from llmdas_agent.sandbox.attributes import (
-    Kind,
-    Namespace,
-    guarded_getattr,
-    guarded_hasattr,
-    real_kinds,
-    serial,
-)
+from llmdas_agent.sandbox.attributes import guarded_getattr, guarded_hasattr
+from llmdas_agent.sandbox.stand_ins import Kind, Namespace, real_kinds, serial
 
 __all__ = ["Namespaces", "PrintedText", "program_globals", "seed_chance"]
 
-_PLAIN_TYPES = (
-    *(bool, int, float, complex, str, list, tuple, dict, set, frozenset, range, slice, type(None)),
-)
+_PLAIN_TYPES = {bool, int, float, complex, str, list, tuple, dict, set, frozenset, range, slice, type(None)}
 # Its constructor takes any memory for any type, objects included.
 _NDARRAY = Kind(np.ndarray)
 _real_default_rng = np.random.default_rng
@@ -84,7 +76,7 @@ class _Anything:
 
 
 @contextlib.contextmanager
-def _catch_warnings(record: bool = False) -> Iterator[list[Any] | None]:
+def _catch_warnings(*, record: bool = False, **_settings: Any) -> Iterator[list[Any] | None]:
     yield [] if record else None
 
 
@@ -174,12 +166,8 @@ def _member(module: str, name: str, value: Any) -> Any:
         raise TypeError(f"{module}.{name} is a module and would be offered whole")
     if name in ("ConvexHull", "Delaunay", "Voronoi"):
         return Kind(value, lambda points: value(points))  # qhull's options can name files
-    if module in SCIENTIFIC and callable(value) and not isinstance(value, np.ufunc | type):
-        return (
-            value
-            if module.startswith("scipy.stats") and not isinstance(value, types.FunctionType)
-            else serial(value)
-        )
+    if module in SCIENTIFIC and isinstance(value, types.FunctionType):
+        return serial(value)
     if module.startswith("sklearn") and isinstance(value, type):
         return Kind(value, serial(value))
     return value

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import io
+import symtable
 import tokenize
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from llmdas_agent.errors import ProgramError
 
 __all__ = ["parse"]
 
+_Read = TypeVar("_Read")
 MAX_BYTES = 64 * 1024
 MAX_BRACKETS = 60
 MAX_NODES = 10_000
@@ -42,17 +45,24 @@ def parse(source: str) -> ast.Module:
         syntax error.
     """
     _check_text(source)
+    tree: ast.Module = _read(ast.parse, source)
+    _check_tree(tree)
+    _read(symtable.symtable, source, "<program>", "exec")  # finds names that are declared twice, or too late
+    return tree
+
+
+def _read(reader: Callable[..., _Read], source: str, *arguments: str) -> _Read:
+    """Let Python read the text, and tell its complaint as ours."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd escapes in strings: the author is not there to read it
-            tree = ast.parse(source, "<program>")
+            return reader(source, *arguments)
     except SyntaxError as error:
         raise _fault(f"the text is not Python: {ascii(error.msg)[1:-1]}", error.lineno) from None
-    except (MemoryError, RecursionError, ValueError) as error:
-        reason = "an expression is nested too deeply" if not isinstance(error, ValueError) else str(error)
-        raise _fault(f"the text cannot be parsed: {reason}", None) from None
-    _check_tree(tree)
-    return tree
+    except (MemoryError, RecursionError):
+        raise _fault("the text cannot be parsed: an expression is nested too deeply", None) from None
+    except ValueError as error:
+        raise _fault(f"the text cannot be parsed: {ascii(str(error))[1:-1]}", None) from None
 
 
 def _fault(what: str, line: int | None, hint: str = "") -> ProgramError:

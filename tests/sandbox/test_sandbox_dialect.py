@@ -137,3 +137,49 @@ def test_tables_of_any_size_go_in_and_out_unchanged(run, rows):
 def test_integers_and_small_floats_come_back_as_float64(run):
     assert run("return X_train[:n_samples].astype(np.float32)").rows.dtype == np.float64
     assert run("return np.zeros((n_samples, 4), dtype=int)").rows.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seen"),
+    [
+        ("n, m, X, rng", True),
+        ("n, m, X, generator", True),
+        ("n, m, X, rng=None", True),
+        ("n, m, X, *, rng", True),
+        ("n, m, X, scale=1.0, *, rng=None", True),
+        ("n, m, X, rng, /", True),
+        ("n, m, X, **rest", False),
+        ("n, m, X, seed=3", False),
+        ("*rest", False),
+    ],
+)
+def test_the_generator_is_passed_where_the_entry_point_takes_one(run, arguments, seen):
+    taken = "rng" if "rng" in arguments else "generator" if "generator" in arguments else "None"
+    source = f"""
+import numpy as np
+def generate_hard_anomalies({arguments}):
+    return np.full((20, 4), float(isinstance({taken}, np.random.Generator)))
+"""
+    assert run.source(source).rows.all() == seen
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["", "n", "n, m", "n, m, X, a, b", "n, m, *, X", "n, m, X, *, rng, other", "n, m, X, *, other"],
+)
+def test_an_entry_point_that_cannot_be_called_is_refused(arguments):
+    error = refused(f"def generate_hard_anomalies({arguments}):\n    return 1\n")
+    assert (error.code, error.line) == ("signature", 1)
+    assert "def generate_hard_anomalies(n_samples, model, X_train, rng):" in error.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["def f(a, a): pass", "nonlocal x", "def f():\n    x = 1\n    global x", "x = '\\N{no such}'", "x = 1 +"],
+)
+def test_what_python_cannot_read_is_found_before_running(text):
+    assert refused(text + END).code == "parse"
+
+
+def test_an_entry_point_that_yields_is_refused():
+    assert refused("def generate_hard_anomalies(n, m, X):\n    yield X\n").code == "signature"
