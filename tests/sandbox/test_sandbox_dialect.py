@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from sandbox_programs import run, run_source
 
 from llmdas_agent.errors import ProgramError
 from llmdas_agent.programs import SynthesisProgram
@@ -69,14 +70,14 @@ def test_several_faults_are_told_at_once_in_order():
         ("[].apend(1)", ["'list' has no attribute 'apend'", "append"]),
     ],
 )
-def test_a_refusal_at_run_time_says_what_there_is_instead(run, body, words):
+def test_a_refusal_at_run_time_says_what_there_is_instead(body, words):
     with pytest.raises(ProgramError) as caught:
         run(f"x = 1\n{body}\nreturn X_train[:n_samples]")
     assert (caught.value.code, caught.value.line) == ("run", 4)
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
-def test_a_missing_attribute_can_be_caught_and_defaulted(run):
+def test_a_missing_attribute_can_be_caught_and_defaulted():
     body = """
 try:
     X_train.nothing
@@ -88,7 +89,7 @@ return X_train[:n_samples]
     assert run(body).printed == "caught 'ndarray'\n7 True False\n"
 
 
-def test_annotations_are_dropped_and_not_executed(run):
+def test_annotations_are_dropped_and_not_executed():
     source = """
 import numpy as np
 def f(x: undefined.thing = 1) -> 1 / 0:
@@ -98,10 +99,10 @@ def generate_hard_anomalies(n_samples: "int", model: 1 / 0, X_train: np.ndarray,
     z: nothing
     return X_train[:n_samples] + f()
 """
-    assert run.source(source).rows.shape == (20, 4)
+    assert run_source(source).rows.shape == (20, 4)
 
 
-def test_memory_is_held_to_the_limit(run):
+def test_memory_is_held_to_the_limit():
     limits = {"memory_mib": 200}
     half = run("a = np.ones(100 * 2**17)\nreturn X_train[:n_samples] + 0 * a[0]", limits=limits)
     assert half.rows.shape == (20, 4)
@@ -110,7 +111,7 @@ def test_memory_is_held_to_the_limit(run):
     assert (caught.value.code, caught.value.line) == ("memory", 3)
 
 
-def test_error_texts_hold_no_paths_of_the_host_and_no_control_characters(run):
+def test_error_texts_hold_no_paths_of_the_host_and_no_control_characters():
     with pytest.raises(ProgramError) as caught:
         run("raise ValueError('\\x1b[2Jat /usr/lib/python3/x.py, line\\n\\x00 1 / 2 \\u202e')")
     text = str(caught.value)
@@ -128,13 +129,13 @@ def test_reading_the_largest_programs_takes_a_moment_only():
 
 
 @pytest.mark.parametrize("rows", [1, 30, 5000])
-def test_tables_of_any_size_go_in_and_out_unchanged(run, rows):
+def test_tables_of_any_size_go_in_and_out_unchanged(rows):
     table = np.random.default_rng(rows).normal(size=(rows, 200)) * 1e300
     made = run("return X_train.copy()", n_samples=rows, X_train=table)
     assert np.array_equal(made.rows, table)
 
 
-def test_integers_and_small_floats_come_back_as_float64(run):
+def test_integers_and_small_floats_come_back_as_float64():
     assert run("return X_train[:n_samples].astype(np.float32)").rows.dtype == np.float64
     assert run("return np.zeros((n_samples, 4), dtype=int)").rows.dtype == np.float64
 
@@ -153,14 +154,14 @@ def test_integers_and_small_floats_come_back_as_float64(run):
         ("*rest", False),
     ],
 )
-def test_the_generator_is_passed_where_the_entry_point_takes_one(run, arguments, seen):
+def test_the_generator_is_passed_where_the_entry_point_takes_one(arguments, seen):
     taken = "rng" if "rng" in arguments else "generator" if "generator" in arguments else "None"
     source = f"""
 import numpy as np
 def generate_hard_anomalies({arguments}):
     return np.full((20, 4), float(isinstance({taken}, np.random.Generator)))
 """
-    assert run.source(source).rows.all() == seen
+    assert run_source(source).rows.all() == seen
 
 
 @pytest.mark.parametrize(

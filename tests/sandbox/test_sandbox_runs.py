@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from sandbox_programs import X_TRAIN, run, run_source
 
 from llmdas_agent.errors import DetectorError, ProgramError, SandboxError
 from llmdas_agent.programs import SynthesisProgram
@@ -24,13 +25,13 @@ return around + rng.normal(scale=0.5, size=around.shape)
 """
 
 
-def blame(run, body: str, **options) -> ProgramError:
+def blame(body: str, **options) -> ProgramError:
     with pytest.raises(ProgramError) as caught:
         run(body, **options)
     return caught.value
 
 
-def test_rows_come_back_as_the_contract_says(run, X_train):
+def test_rows_come_back_as_the_contract_says():
     result = run(GOOD)
     assert result.rows.shape == (20, 4)
     assert result.rows.dtype == np.float64
@@ -41,13 +42,13 @@ def test_rows_come_back_as_the_contract_says(run, X_train):
     assert result.seconds > 0
 
 
-def test_same_seed_same_rows_and_another_seed_other_rows(run):
+def test_same_seed_same_rows_and_another_seed_other_rows():
     first, again, other = run(GOOD), run(GOOD), run(GOOD, seed=4)
     assert np.array_equal(first.rows, again.rows)
     assert not np.array_equal(first.rows, other.rows)
 
 
-def test_chance_that_a_program_leaves_unseeded_follows_the_seed_too(run):
+def test_chance_that_a_program_leaves_unseeded_follows_the_seed_too():
     body = """
 import random
 made = np.random.default_rng().normal(size=(n_samples, 4)) + np.random.randn(n_samples, 4)
@@ -59,13 +60,13 @@ return made + len("".join({"a", "b", "c"})) + sum(i * ord(c) for i, c in enumera
     assert not np.array_equal(run(body).rows, run(body, seed=4).rows)
 
 
-def test_the_three_argument_form_runs_on_the_global_generator(run):
+def test_the_three_argument_form_runs_on_the_global_generator():
     source = """
 import numpy as np
 def generate_hard_anomalies(n_samples, model, X_train):
     return X_train[:n_samples] + np.random.randn(n_samples, X_train.shape[1])
 """
-    first, again, other = run.source(source), run.source(source), run.source(source, seed=4)
+    first, again, other = run_source(source), run_source(source), run_source(source, seed=4)
     assert np.array_equal(first.rows, again.rows)
     assert not np.array_equal(first.rows, other.rows)
 
@@ -74,12 +75,12 @@ def generate_hard_anomalies(n_samples, model, X_train):
     "arguments",
     ["n, m, X, g", "n_samples, model, X_train, *, rng", "n, model, X, *rest", "n, m, X, scale=2.0, rng=None"],
 )
-def test_the_entry_point_may_name_its_arguments_as_it_likes(run, arguments):
+def test_the_entry_point_may_name_its_arguments_as_it_likes(arguments):
     source = f"import numpy as np\ndef generate_hard_anomalies({arguments}):\n    return np.zeros((20, 4))\n"
-    assert run.source(source).rows.shape == (20, 4)
+    assert run_source(source).rows.shape == (20, 4)
 
 
-def test_scores_are_those_of_the_caller_and_are_counted(run, X_train):
+def test_scores_are_those_of_the_caller_and_are_counted():
     body = """
 scores = model.predict_score(X_train)
 print(scores.sum())
@@ -88,17 +89,17 @@ model.predict_score(X_train[:5].tolist())
 return X_train[np.argsort(scores)[-n_samples:]]
 """
     result = run(body)
-    assert float(result.printed) == pytest.approx((X_train**2).sum())
+    assert float(result.printed) == pytest.approx((X_TRAIN**2).sum())
     assert (result.queries, result.scored_rows) == (2, 205)
 
 
-def test_scores_that_are_not_finite_are_cured(run):
+def test_scores_that_are_not_finite_are_cured():
     body = "print(model.predict_score(X_train[:4]).tolist())\nreturn X_train[:n_samples]"
     result = run(body, score=lambda X: np.array([np.nan, 2.0, -np.inf, 5.0]))
     assert result.printed.strip() == "[5.0, 2.0, 2.0, 5.0]"
 
 
-def test_an_exception_of_the_detector_reaches_the_caller_unchanged(run):
+def test_an_exception_of_the_detector_reaches_the_caller_unchanged():
     class OwnError(Exception):
         pass
 
@@ -112,19 +113,19 @@ def test_an_exception_of_the_detector_reaches_the_caller_unchanged(run):
     assert caught.value is error
 
 
-def test_a_detector_that_gives_too_few_scores_is_named(run):
+def test_a_detector_that_gives_too_few_scores_is_named():
     with pytest.raises(DetectorError, match=r"shape \(3,\) for 200 rows"):
         run("return model.predict_score(X_train)", score=lambda X: X[:3, 0])
 
 
-def test_changes_of_the_input_stay_inside_and_are_reported(run, X_train):
-    before = X_train.copy()
+def test_changes_of_the_input_stay_inside_and_are_reported():
+    before = X_TRAIN.copy()
     result = run("X_train[X_train < 0] += 1\nreturn X_train[:n_samples]")
     assert not result.inputs_unchanged
-    assert np.array_equal(X_train, before)
+    assert np.array_equal(X_TRAIN, before)
 
 
-def test_print_is_kept_up_to_its_limit(run):
+def test_print_is_kept_up_to_its_limit():
     assert run('print("a", 1, sep="-")\nreturn X_train[:n_samples]').printed == "a-1\n"
     result = run('print("x" * 100_000)\nreturn X_train[:n_samples]', limits={"print_chars": 50})
     assert result.printed == "x" * 50 + "\n[more was printed and dropped]"
@@ -166,22 +167,22 @@ def test_what_can_be_seen_without_running_is_said_before(source, code, line, wor
         ("X = X_train[:n_samples].copy()\nX[3, 1] = np.nan\nreturn X", "result", "row 3, column 1"),
     ],
 )
-def test_each_kind_of_failure_has_its_code_and_a_hint_to_act_on(run, body, code, words):
-    error = blame(run, body)
+def test_each_kind_of_failure_has_its_code_and_a_hint_to_act_on(body, code, words):
+    error = blame(body)
     assert error.code == code
     assert re.search(words, str(error))
 
 
-def test_an_error_names_the_line_of_the_program(run):
-    assert blame(run, "a = 1\n\nb = a.foo\nreturn X_train").line == 5
+def test_an_error_names_the_line_of_the_program():
+    assert blame("a = 1\n\nb = a.foo\nreturn X_train").line == 5
 
 
-def test_too_many_scored_rows_end_the_run(run):
-    error = blame(run, "while True:\n    model.predict_score(X_train)", limits={"score_rows": 1000})
+def test_too_many_scored_rows_end_the_run():
+    error = blame("while True:\n    model.predict_score(X_train)", limits={"score_rows": 1000})
     assert error.code == "query_budget"
 
 
-def test_a_program_that_takes_too_long_is_killed_by_the_parents_clock(run):
+def test_a_program_that_takes_too_long_is_killed_by_the_parents_clock():
     error = blame(
         run,
         "while True:\n    try:\n        x = 1\n    except BaseException:\n        pass",
@@ -191,13 +192,13 @@ def test_a_program_that_takes_too_long_is_killed_by_the_parents_clock(run):
     assert "0.5 s" in str(error)
 
 
-def test_a_program_that_computes_too_long_is_killed_by_the_kernels_count(run):
-    error = blame(run, "while True: pass", limits={"cpu_seconds": 1})
+def test_a_program_that_computes_too_long_is_killed_by_the_kernels_count():
+    error = blame("while True: pass", limits={"cpu_seconds": 1})
     assert error.code == "timeout"
     assert "processor time" in str(error)
 
 
-def test_a_result_larger_than_allowed_is_refused_before_anything_runs(run):
+def test_a_result_larger_than_allowed_is_refused_before_anything_runs():
     with pytest.raises(SandboxError, match="MiB"):
         run(GOOD, n_samples=10**6, limits={"result_mib": 8})
 
@@ -208,10 +209,10 @@ def workers_of(pid: int) -> list[psutil.Process]:
     ]
 
 
-def test_a_killed_run_leaves_no_process(run):
+def test_a_killed_run_leaves_no_process():
     run(GOOD)
     before = {process.pid for process in workers_of(os.getpid())}
-    blame(run, "while True: pass", limits={"wall_seconds": 0.3})
+    blame("while True: pass", limits={"wall_seconds": 0.3})
     assert {process.pid for process in workers_of(os.getpid())} <= before
 
 
@@ -258,7 +259,7 @@ def test_ctrl_c_and_a_kill_of_the_caller_leave_nothing_behind(number):
         assert rest == "interrupted\n"
 
 
-def test_the_helper_and_its_workers_know_nothing_of_the_environment(run, monkeypatch):
+def test_the_helper_and_its_workers_know_nothing_of_the_environment(monkeypatch):
     canary = "canary-3f9c51"
     monkeypatch.setenv("SOME_API_KEY", canary)
     script = SCRIPT.replace("{after}", "pass")
@@ -270,7 +271,7 @@ def test_the_helper_and_its_workers_know_nothing_of_the_environment(run, monkeyp
         process.stdout.read()
 
 
-def test_a_lost_helper_is_replaced(run):
+def test_a_lost_helper_is_replaced():
     run(GOOD)
     killed = [child for child in workers_of(os.getpid()) if "sandbox.zygote" in str(child.cmdline())]
     assert killed
@@ -279,7 +280,7 @@ def test_a_lost_helper_is_replaced(run):
     assert run(GOOD).rows.shape == (20, 4)
 
 
-def test_runs_from_several_threads_do_not_mix(run):
+def test_runs_from_several_threads_do_not_mix():
     found: dict[int, np.ndarray] = {}
 
     def one(seed: int) -> None:
@@ -307,7 +308,7 @@ def test_every_layer_is_named_with_its_state():
     assert all(layer.detail for layer in found.values())
 
 
-def test_chance_inside_scientific_packages_follows_the_seed_too(run):
+def test_chance_inside_scientific_packages_follows_the_seed_too():
     body = """
 from scipy import stats, optimize
 from sklearn.cluster import KMeans
@@ -340,6 +341,6 @@ return np.resize(np.array(found), (n_samples, 4))
     assert (first != other).sum() >= 9  # a p-value of few permutations may agree
 
 
-def test_numbers_of_numpy_are_numbers(run):
+def test_numbers_of_numpy_are_numbers():
     assert run(GOOD, n_samples=np.int64(3), seed=np.uint32(5)).rows.shape == (3, 4)
     assert run(GOOD, n_samples=0).rows.shape == (0, 4)
