@@ -180,7 +180,8 @@ def test_a_full_disk_leaves_the_old_scores(copy: Path) -> None:
 def test_commands_on_tables_never_load_what_talks_to_a_model(copy: Path) -> None:
     script = (
         "import sys, json\nfrom llmdas_agent.cli.main import main\n"
-        "for words in (['fit', 'iforest', 'normal.csv', '--output', 'm'], ['score', 'm', 'new.csv', '-o', 's.csv']):\n"
+        "fit, score = ['fit', 'iforest', 'normal.csv', '-o', 'm'], ['score', 'm', 'new.csv', '-o', 's.csv']\n"
+        "for words in (fit, score):\n"
         "    sys.argv = ['llmdas-agent', *words]\n"
         "    try:\n        main()\n    except SystemExit as end:\n        assert not end.code, end.code\n"
         "print(json.dumps(list(sys.modules)), file=sys.stderr)\n"
