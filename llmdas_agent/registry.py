@@ -30,9 +30,10 @@ from .cards import DetectorCard, dump_card, load_card
 from .config import data_dir
 from .errors import BusyError, LlmdasError, ModelFolderError, NotAcceptedError, UnknownNameError, did_you_mean
 from .files import storage_errors, write_whole
-from .plugins import load_plugins
+from .plugins import BUILTIN, load_plugins
 from .programs import Proposal, SynthesisProgram
 from .report import BlindSpotProfile, VerificationReport
+from .verified import is_verified_here
 
 if TYPE_CHECKING:
     from .detectors import DetectorSource
@@ -93,12 +94,12 @@ class Synthesizer:
     folder: Path | None = None
 
     def require_verified(self) -> None:
-        """Check that the report accepts exactly this program.
+        """Check that the report accepts exactly this program, and that a plugin's has passed on this machine.
 
         Raises
         ------
         NotAcceptedError
-            When it does not.
+            When it does not, or has not.
         """
         where = f"synthesizer '{self.name}'"
         again = f"Run `llmdas-agent add-detector` with the card of '{self.name}' again"
@@ -106,6 +107,19 @@ class Synthesizer:
             raise NotAcceptedError("its report is about another program", where=where, hint=again)
         if not self.report.accepted:
             raise NotAcceptedError("its program did not pass verification", where=where, hint=again)
+        if self.needs_admission():
+            raise NotAcceptedError(
+                f"the program that {load_plugins().owner(self.name)} brings was not verified here yet",
+                where=where,
+                hint=f"Run `llmdas-agent plugin verify {self.name}` once",
+            )
+
+    def needs_admission(self) -> bool:
+        """Return whether it comes from a plugin and has not passed here, as it is installed now."""
+        owner = load_plugins().owner(self.name)
+        return self.origin == "plugin" and not is_verified_here(
+            self.name, self.proposal.program.digest, owner
+        )
 
     @classmethod
     def read(cls, folder: Path, origin: Origin) -> Synthesizer:
@@ -187,6 +201,7 @@ class Registry:
         if name in self._registered():
             return Synthesizer.read(self._current(name), "registered")
         if name in self._brought():
+            load_plugins().detector(name)  # a name claimed twice is an error, not a choice
             folder, origin = self._brought()[name]
             return Synthesizer.read(folder, origin)
         known = did_you_mean(name, self.names())
@@ -281,7 +296,7 @@ class Registry:
         for name, claims in load_plugins().detectors.items():
             owner, entry = claims[0]
             if entry.synthesizer is not None:
-                found[name] = (entry.synthesizer, "shipped" if owner == "llmdas-agent" else "plugin")
+                found[name] = (entry.synthesizer, "shipped" if owner == BUILTIN else "plugin")
         return found
 
     @contextmanager

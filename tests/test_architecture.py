@@ -26,7 +26,7 @@ LAYERS = [
     {"errors", "config"},
     {"files", "marked_yaml"},
     {"cards", "programs", "report"},
-    {"plugins"},
+    {"plugins", "verified"},
     {"detectors"},
     {"sandbox"},
     {"registry"},

@@ -10,11 +10,13 @@ import typer
 
 from ..errors import LlmdasError
 from . import add_detector, cards, doctor, plugins, registry, runs, tables
+from .plugin_commands import RootGroup, warn_of_plugins
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="llmdas-agent",
+    cls=RootGroup,
     # rich is not imported for a page of help
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -35,6 +37,9 @@ def _version(asked: bool) -> None:
 @app.callback()
 def root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    strict_plugins: Annotated[
+        bool, typer.Option("--strict-plugins", help="End with an error where a plugin cannot be used.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -50,6 +55,8 @@ def root(
     """
     if debug:
         os.environ["LLMDAS_DEBUG"] = "1"
+    if strict_plugins:
+        plugins.require_sound()
 
 
 app.command("add-detector")(add_detector.add_detector)
@@ -65,6 +72,7 @@ app.command("outbox")(runs.outbox)
 app.command("replay")(runs.replay)
 app.command("doctor")(doctor.doctor)
 app.add_typer(cards.app, name="card")
+app.command("export")(plugins.export)
 app.add_typer(plugins.app, name="plugin")
 
 
@@ -76,7 +84,7 @@ def main() -> None:
         _explain(error)
         sys.exit(error.exit_code)
     finally:
-        _warn_of_plugins()
+        warn_of_plugins()
 
 
 def _explain(error: LlmdasError) -> None:
@@ -91,11 +99,3 @@ def _explain(error: LlmdasError) -> None:
         emit_json(error.as_dict())
     line = " ".join(str(error).split())
     sys.stderr.write(f"error: {line}\n")
-
-
-def _warn_of_plugins() -> None:
-    """Name the plugins that could not be used, after a command that asked for them."""
-    manager = sys.modules.get("llmdas_agent.plugins.manager")
-    if manager is not None and manager.load_plugins.cache_info().currsize:
-        for problem in manager.load_plugins().problems:
-            sys.stderr.write(f"warning: {problem}\n")

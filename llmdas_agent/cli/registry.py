@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError, NotAcceptedError
+from ..errors import InputError, LlmdasError, NotAcceptedError
 from .output import JsonOption, SeedOption, busy, checks_table, console, emit_json, profile_table
 
 __all__ = ["list_", "probe", "remove", "show", "verify"]
@@ -30,13 +30,18 @@ def list_(as_json: JsonOption = False) -> None:
     registry = Registry()
     rows = []
     for name, card in sorted(registry.cards().items()):
-        synthesizer = registry.get(name) if name in registry.names() else None
+        fault = ""
+        try:
+            synthesizer = registry.get(name) if name in registry.names() else None
+        except LlmdasError as error:
+            synthesizer, fault = None, error.what
         rows.append(
             {
                 "name": name,
                 "class": card.build.class_path,
                 "synthesizer": synthesizer.origin if synthesizer else None,
                 "strategy": synthesizer.proposal.strategy if synthesizer else None,
+                "fault": fault or None,
             }
         )
     if as_json:
@@ -46,7 +51,12 @@ def list_(as_json: JsonOption = False) -> None:
     for title in ("name", "synthesizer", "strategy", "class"):
         table.add_column(title, no_wrap=True)
     for row in rows:
-        table.add_row(row["name"], row["synthesizer"] or "none yet", row["strategy"] or "", row["class"])
+        table.add_row(
+            row["name"],
+            "cannot be used" if row["fault"] else row["synthesizer"] or "none yet",
+            row["strategy"] or "",
+            row["class"],
+        )
     console().print(table)
 
 

@@ -163,9 +163,23 @@ def _fitted(
 ) -> tuple[EnhancedDetector, pl.DataFrame]:
     from ..enhance import EnhancedDetector, read_table
 
+    _verify_before_first_use(name)
     with busy(f"fitting {name} on {table.name}"), warnings.catch_warnings():
         # what matters is said in `contribution_`; the libraries' own warnings are not for this reader
         warnings.simplefilter("ignore")
         frame = read_table(table, drop=drop).frame
         model = EnhancedDetector(name, contamination=contamination, random_state=seed)
         return model.fit(frame), frame
+
+
+def _verify_before_first_use(name: str) -> None:
+    """Verify what a plugin's author verified elsewhere, once on this machine."""
+    from ..registry import Registry, resolve
+
+    source, registry = resolve(name), Registry()
+    synthesizer = registry.get(source.name) if source.name in registry.names() else None
+    if synthesizer is not None and synthesizer.needs_admission():
+        from ..verification import admit
+
+        with busy(f"verifying the synthesizer of {source.name}, once on this machine"):
+            admit(synthesizer, resolve(synthesizer.card))

@@ -1,6 +1,19 @@
 """Detectors by ``pip install``: the hooks, and the manager that loads each plugin on its own."""
 
-from .hookspecs import DetectorEntry, hookimpl
-from .manager import Plugins, Problem, load_plugins
+from .hookspecs import CommandEntry, DetectorEntry, hookimpl
+from .loading import BUILTIN, Problem, are_disabled, installed
+from .manager import Plugins, joined, load_command_plugins, load_plugins
 
-__all__ = ["DetectorEntry", "Plugins", "Problem", "hookimpl", "load_plugins"]
+__all__ = [
+    "BUILTIN",
+    "CommandEntry",
+    "DetectorEntry",
+    "Plugins",
+    "Problem",
+    "are_disabled",
+    "hookimpl",
+    "installed",
+    "joined",
+    "load_command_plugins",
+    "load_plugins",
+]

@@ -1,61 +1,94 @@
-"""Loads each plugin on its own, so that a broken one is a named warning and never a dead command."""
+"""What the installed plugins bring, each asked on its own and only for what is needed."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import metadata
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
 from ..errors import PluginError
 from . import builtin, hookspecs
-from .hookspecs import PROJECT, DetectorEntry
+from .hookspecs import PROJECT, CommandEntry, DetectorEntry
+from .loading import (
+    BUILTIN,
+    Problem,
+    are_disabled,
+    brings_commands,
+    in_a_line,
+    installed,
+    off_stdout,
+    register,
+)
 
-__all__ = ["BUILTIN", "Plugins", "Problem", "load_plugins"]
+if TYPE_CHECKING:
+    from ..agent.proposers import Proposer
+    from ..report import Verdict
+    from ..verification.checks import Evidence
+    from ..verification.scenarios import Scenario
 
-BUILTIN = "llmdas-agent"
-"""The distribution that the built-in detectors come with."""
+    Check = Callable[[Evidence], Verdict]
 
+__all__ = ["Claims", "Plugins", "joined", "load_command_plugins", "load_plugins"]
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What went wrong with one plugin.
+T = TypeVar("T")
 
-    Attributes
-    ----------
-    plugin : str
-        Its distribution.
-    what : str
-        What went wrong, one line.
-    """
-
-    plugin: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"plugin {self.plugin}: {self.what}; `pip uninstall {self.plugin}` removes it"
+Claims = dict[str, list[tuple[str, T]]]
+"""Name to everything that claims it, each with its distribution."""
 
 
-@dataclass(frozen=True, slots=True)
 class Plugins:
     """What the installed plugins bring.
 
+    A plugin is asked for a kind of thing when that kind is first needed. What goes wrong then, in one
+    plugin, becomes one of the `problems`, and the others go on.
+
+    Parameters
+    ----------
+    manager : pluggy.PluginManager
+        With the hookspecs, and the plugins that could be loaded.
+    problems : list of Problem, optional
+        Those of the plugins that could not.
+
     Attributes
     ----------
-    detectors : dict
-        Name to the entries that claim it, each with its distribution; more than one claim is a conflict
-        that `detector` reports.
-    problems : tuple of Problem
-        Plugins, or parts of them, that could not be used.
+    problems : list of Problem
+        Plugins, or parts of them, that could not be used, as far as they were asked.
     """
 
-    detectors: dict[str, list[tuple[str, DetectorEntry]]]
-    problems: tuple[Problem, ...]
+    def __init__(self, manager: pluggy.PluginManager, problems: list[Problem] | None = None) -> None:
+        self._manager = manager
+        self.problems = problems or []
+
+    @cached_property
+    def detectors(self) -> Claims[DetectorEntry]:
+        """Detectors by name; more than one claim to a name is a conflict that `detector` reports."""
+        claims = self._asked("llmdas_detectors", DetectorEntry, lambda entry: entry.name, _check_detector)
+        self.blame_conflicts("detector", claims)
+        return claims
+
+    @cached_property
+    def scenarios(self) -> Claims[Scenario]:
+        """Toy scenarios by name, without the package's own."""
+        return self._asked("llmdas_scenarios", "Scenario", lambda one: one.name, _check_scenario)
+
+    @cached_property
+    def checks(self) -> Claims[Check]:
+        """Checks by name, without the package's own."""
+        return self._asked("llmdas_checks", "function", lambda check: check.__name__, _check_check)
+
+    @cached_property
+    def proposers(self) -> Claims[Proposer]:
+        """Proposers by name, without the package's own."""
+        return self._asked("llmdas_proposers", "Proposer", lambda one: one.name, _check_proposer)
+
+    @cached_property
+    def commands(self) -> Claims[CommandEntry]:
+        """Commands by name, without the package's own."""
+        return self._asked("llmdas_commands", CommandEntry, lambda entry: entry.name, _check_command)
 
     def detector(self, name: str) -> DetectorEntry | None:
         """Return the entry of a name.
@@ -76,84 +109,174 @@ class Plugins:
             When it is claimed twice.
         """
         claims = self.detectors.get(name, [])
-        if len(claims) > 1:
-            owners = [owner for owner, _ in claims]
-            foreign = next((owner for owner in owners if owner != BUILTIN), BUILTIN)
-            raise PluginError(
-                f"detector '{name}' is brought by {' and by '.join(owners)}",
-                where="plugins",
-                hint=f"Keep one: `pip uninstall {foreign}`, or ask its author to choose another name",
-            )
+        _refuse_conflict("detector", name, [owner for owner, _ in claims])
         return claims[0][1] if claims else None
+
+    def owner(self, detector: str) -> str:
+        """Return the distribution that brings a detector, or an empty string."""
+        claims = self.detectors.get(detector, [])
+        return claims[0][0] if claims else ""
+
+    def blame(self, plugin: str, what: str) -> None:
+        """Note what went wrong with a plugin, once."""
+        problem = Problem(plugin, what)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def blame_conflicts(self, kind: str, claims: Claims[Any], own: Collection[str] = ()) -> None:
+        """Note every plugin that brings a name which is the package's own or another plugin's.
+
+        Parameters
+        ----------
+        kind : str
+            Named in the problem.
+        claims : Claims
+            What plugins bring.
+        own : collection of str
+            The package's own names.
+        """
+        for name, found in claims.items():
+            owners = [BUILTIN] * (name in own) + [owner for owner, _ in found]
+            first = min(owners, key=lambda owner: owner != BUILTIN)
+            for owner in owners:
+                if owner != first:
+                    self.blame(owner, f"brings {kind} '{name}', which {first} brings too")
+
+    def _asked(
+        self, hook: str, kind: type | str, name: Callable[[Any], str], check: Callable[[Any], None]
+    ) -> Claims[Any]:
+        claims: Claims[Any] = {}
+        # The hook is not called as one, since the first implementation that raises would silence the others.
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            owner = implementation.plugin_name.partition(":")[0]
+            try:
+                with off_stdout():
+                    found = _listed(implementation.function(), kind)
+                    if owner != BUILTIN:
+                        for item in found:
+                            check(item)
+            except (Exception, SystemExit) as error:  # a stranger's code may raise anything; it is named
+                self.blame(owner, f"its hook {hook} failed: {in_a_line(error)}")
+                continue
+            for item in found:
+                claims.setdefault(name(item), []).append((owner, item))
+        return claims
+
+
+def joined(kind: str, own: Mapping[str, T], brought: Claims[T]) -> dict[str, tuple[str, T]]:
+    """Return the package's own things of a kind and those that plugins bring, each with its distribution.
+
+    Parameters
+    ----------
+    kind : str
+        Named in the error.
+    own : mapping
+        The package's own, by name.
+    brought : Claims
+        From `Plugins`.
+
+    Returns
+    -------
+    dict
+        Name to distribution and thing.
+
+    Raises
+    ------
+    PluginError
+        When a name is claimed twice.
+    """
+    everything = {name: (BUILTIN, thing) for name, thing in own.items()}
+    for name, claims in brought.items():
+        owners = [owner for owner, _ in claims]
+        _refuse_conflict(kind, name, [BUILTIN, *owners] if name in own else owners)
+        everything[name] = claims[0]
+    return everything
 
 
 @functools.cache
 def load_plugins() -> Plugins:
-    """Load every plugin installed and ask it for its detectors; once per process."""
+    """Load every plugin installed; once per process."""
+    return _loaded(commands_only=False)
+
+
+@functools.cache
+def load_command_plugins() -> Plugins:
+    """Load the plugins whose entry points say that they bring commands; once per process."""
+    return _loaded(commands_only=True)
+
+
+def _loaded(*, commands_only: bool) -> Plugins:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(builtin, name=BUILTIN)
-    problems = _load_entry_points(manager)
-    detectors: dict[str, list[tuple[str, DetectorEntry]]] = {}
-    # The hook is not called as one, since the first implementation that raises would silence the others.
-    for implementation in manager.hook.llmdas_detectors.get_hookimpls():
-        owner = _distribution(implementation.plugin_name)
-        try:
-            with _off_stdout():
-                entries = _checked(implementation.function())
-        except (Exception, SystemExit) as error:  # a stranger's code may raise anything; it is named
-            problems.append(Problem(owner, f"its hook llmdas_detectors failed: {_line(error)}"))
-            continue
-        for entry in entries:
-            detectors.setdefault(entry.name, []).append((owner, entry))
-    return Plugins(detectors, tuple(problems))
+    found = (
+        [] if are_disabled() else [one for one in installed() if brings_commands(one) or not commands_only]
+    )
+    problems = [problem for one in found if (problem := register(manager, one)) is not None]
+    return Plugins(manager, problems)
 
 
-def _load_entry_points(manager: pluggy.PluginManager) -> list[Problem]:
-    problems = []
-    for entry_point in sorted(metadata.entry_points(group=PROJECT)):
-        owner = entry_point.dist.name if entry_point.dist is not None else entry_point.name
-        # One distribution may bring several plugins; pluggy wants a name for each.
-        name = f"{owner}:{entry_point.name}"
-        try:
-            with _off_stdout():
-                plugin = entry_point.load()
-            manager.register(plugin, name=name)
-            # Called after each one, so that a misspelt hook is blamed on the plugin that has it.
-            manager.check_pending()
-        except (Exception, SystemExit) as error:  # importing a plugin runs a stranger's code
-            if manager.has_plugin(name):
-                manager.unregister(name=name)
-            problems.append(Problem(owner, f"could not be loaded: {_line(error)}"))
-    return problems
+def _refuse_conflict(kind: str, name: str, owners: list[str]) -> None:
+    if len(owners) > 1:
+        foreign = next((owner for owner in owners if owner != BUILTIN), BUILTIN)
+        raise PluginError(
+            f"{kind} '{name}' is brought by {' and by '.join(owners)}",
+            where="plugins",
+            hint=f"Keep one: `pip uninstall {foreign}`, or ask its author to choose another name",
+        )
 
 
-def _checked(entries: object) -> Sequence[DetectorEntry]:
-    if not isinstance(entries, (list, tuple)) or not all(isinstance(item, DetectorEntry) for item in entries):
-        raise TypeError(f"it returned {_in_words(entries)}, where a list of DetectorEntry is expected")
-    for entry in entries:
-        if not isinstance(entry.card, Path) or not isinstance(entry.synthesizer, Path | None):
-            raise TypeError("a DetectorEntry holds paths of the class pathlib.Path")
-        if not entry.card.is_file():
-            raise FileNotFoundError(f"there is no card {entry.card}")
-    return entries
+def _listed(found: object, kind: type | str) -> list[Any]:
+    expected = kind if isinstance(kind, str) else kind.__name__
+    sound = isinstance(found, (list, tuple)) and (
+        isinstance(kind, str) or all(isinstance(item, kind) for item in found)
+    )
+    if not sound:
+        raise TypeError(f"it returned {_in_words(found)}, where a list of {expected} is expected")
+    return list(found)  # type: ignore[call-overload, no-any-return]
+
+
+def _check_detector(entry: DetectorEntry) -> None:
+    from ..cards import load_card
+
+    if not isinstance(entry.card, Path) or not isinstance(entry.synthesizer, Path | None):
+        raise TypeError("a DetectorEntry holds paths of the class pathlib.Path")
+    if not entry.card.is_file():
+        raise FileNotFoundError(f"there is no card {entry.card}")
+    if entry.synthesizer is not None and not entry.synthesizer.is_dir():
+        raise FileNotFoundError(f"there is no synthesizer {entry.synthesizer}")
+    card = load_card(entry.card)
+    if card.name != entry.name:
+        raise ValueError(f"the card {entry.card} is named '{card.name}', not as its file")
+
+
+def _check_scenario(scenario: Any) -> None:
+    for name in ("name", "d", "n_train", "sample", "log_density", "levels", "anomalies"):
+        if not hasattr(scenario, name):
+            raise TypeError(f"{scenario!r:.60} is no Scenario: it has no {name}")
+
+
+def _check_check(check: Any) -> None:
+    if not callable(check) or not hasattr(check, "__name__"):
+        raise TypeError(f"{check!r:.60} is no function")
+
+
+def _check_proposer(proposer: Any) -> None:
+    if not isinstance(getattr(proposer, "name", None), str) or not callable(
+        getattr(proposer, "propose", None)
+    ):
+        raise TypeError(f"{proposer!r:.60} is no Proposer: it needs a name and propose(brief)")
+
+
+def _check_command(entry: CommandEntry) -> None:
+    module, _, attribute = entry.app.partition(":")
+    if not entry.name or not module or not attribute:
+        raise ValueError(
+            f"command '{entry.name}' has app '{entry.app}', where 'module:attribute' is expected"
+        )
 
 
 def _in_words(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"a {type(value).__name__} of {', '.join(sorted({type(item).__name__ for item in value}))}"
     return type(value).__name__
-
-
-def _distribution(plugin_name: str) -> str:
-    return plugin_name.partition(":")[0]
-
-
-def _off_stdout() -> contextlib.AbstractContextManager[object]:
-    """Keep a stranger's prints off stdout, where a command's own result goes."""
-    return contextlib.redirect_stdout(io.StringIO())
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

@@ -1,6 +1,7 @@
 """Whether a program makes hard anomalies for a detector, decided on toy data whose true density is known."""
 
-from .bench import FittedToy, ToyBench
+from .admission import admit
+from .bench import FittedToy, ToyBench, all_scenarios
 from .families import FAMILIES, Family
 from .probe import probe
 from .scenarios import SCENARIOS, Scenario
@@ -14,6 +15,8 @@ __all__ = [
     "Scenario",
     "ToyBench",
     "Trial",
+    "admit",
+    "all_scenarios",
     "judge",
     "probe",
     "try_program",

@@ -13,9 +13,10 @@ from sklearn.metrics import roc_auc_score
 
 from ..detectors import Detector, DetectorSource
 from ..errors import DetectorError
+from ..plugins import BUILTIN, joined, load_plugins
 from .scenarios import SCENARIOS, Scenario
 
-__all__ = ["FittedToy", "ToyBench", "auroc"]
+__all__ = ["FittedToy", "ToyBench", "all_scenarios", "auroc"]
 
 Array = NDArray[np.float64]
 
@@ -75,8 +76,8 @@ class ToyBench:
         The detector.
     seed : int
         The seed that all rows and fits derive from.
-    scenarios : tuple of Scenario
-        The scenarios, the cheapest first.
+    scenarios : tuple of Scenario, optional
+        The scenarios, the cheapest first; `all_scenarios` when left out.
 
     Attributes
     ----------
@@ -85,11 +86,11 @@ class ToyBench:
     """
 
     def __init__(
-        self, source: DetectorSource, seed: int = 0, scenarios: tuple[Scenario, ...] = SCENARIOS
+        self, source: DetectorSource, seed: int = 0, scenarios: tuple[Scenario, ...] | None = None
     ) -> None:
         self.source = source
         self.seed = seed
-        self.scenarios = scenarios
+        self.scenarios = all_scenarios() if scenarios is None else scenarios
         self.notes: list[str] = []
         self._fitted: dict[str, FittedToy | None] = {}
 
@@ -136,6 +137,44 @@ class ToyBench:
             self.notes.append(f"{scenario.name} ({size}) left out: {type(error).__name__}: {error}")
             return None
         return FittedToy(scenario, X_train, X_held_out, detector)
+
+
+def all_scenarios() -> tuple[Scenario, ...]:
+    """Return the toy scenarios of the package, then those of plugins; unsound ones are left out and named.
+
+    Raises
+    ------
+    PluginError
+        When two have the same name.
+    """
+    plugins = load_plugins()
+    named = joined("toy scenario", {scenario.name: scenario for scenario in SCENARIOS}, plugins.scenarios)
+    found = []
+    for owner, scenario in named.values():
+        fault = "" if owner == BUILTIN else _fault(scenario)
+        if fault:
+            plugins.blame(owner, f"its toy scenario '{scenario.name}' is left out: {fault}")
+        else:
+            found.append(scenario)
+    return tuple(found)
+
+
+def _fault(scenario: Scenario) -> str:
+    """Return what is wrong with a plugin's scenario, in a line; empty when nothing is."""
+    try:
+        rows = scenario.sample(20, np.random.default_rng(0))
+        again = scenario.sample(20, np.random.default_rng(0))
+        density = scenario.log_density(rows)
+        ordered = scenario.levels.low < scenario.levels.median
+    except Exception as error:  # a stranger's scenario may raise anything; it is named
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if rows.shape != (20, scenario.d) or not np.isfinite(rows).all():
+        return f"20 rows of {scenario.d} columns were asked for, and sample returned {rows.shape}"
+    if not np.array_equal(rows, again):
+        return "sample gives other rows under the same seed"
+    if np.shape(density) != (20,) or not np.isfinite(density).all() or not ordered:
+        return "log_density must give one finite number per row, and not the same for all"
+    return ""
 
 
 def auroc(normal: Array, abnormal: Array) -> float:

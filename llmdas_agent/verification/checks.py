@@ -18,7 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 from ..report import Verdict
 from .bench import FittedToy, auroc
 
-__all__ = ["CHECKS", "Evidence", "ToyRun"]
+__all__ = ["CHECKS", "Check", "Evidence", "ToyRun"]
 
 Array = NDArray[np.float64]
 
@@ -97,6 +97,10 @@ class Evidence:
     runs: tuple[ToyRun, ...]
     same_seed: Array
     other_seed: Array
+
+
+Check = Callable[[Evidence], Verdict]
+"""From evidence to a verdict, whose code is the function's name."""
 
 
 def determinism(evidence: Evidence) -> Verdict:
@@ -237,7 +241,7 @@ def diversity(evidence: Evidence) -> Verdict:
     )
 
 
-CHECKS: tuple[Callable[[Evidence], Verdict], ...] = (
+CHECKS: tuple[Check, ...] = (
     determinism,
     inputs_unchanged,
     novelty,

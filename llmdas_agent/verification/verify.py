@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from ..config import SandboxLimits
 from ..errors import ProgramError
+from ..plugins import BUILTIN, joined, load_plugins
 from ..programs import SynthesisProgram
 from ..report import Verdict, VerificationReport
 from ..sandbox import SandboxResult, check_source, run_program
@@ -65,13 +66,13 @@ class Trial:
     seconds: float
 
     def report(self, judged: tuple[Verdict, ...] = (), seconds: float = 0.0) -> VerificationReport:
-        """Return the report on the trial, with the verdicts on its rows when they were judged."""
+        """Return the report on the trial; it is complete when its rows were judged, by all checks."""
         return VerificationReport(
             detector=self.bench.source.name,
             program_digest=self.program.digest,
             seed=self.bench.seed,
             verdicts=(*self.verdicts, *judged),
-            complete=len(judged) == len(CHECKS),
+            complete=bool(judged),
             seconds=round(self.seconds + seconds, 3),
             versions={package: version(package) for package in _PACKAGES},
         )
@@ -134,10 +135,10 @@ def judge(trial: Trial, *, on_verdict: Listener | None = None) -> VerificationRe
     began = time.monotonic()
     judged = []
     with threadpool_limits(1):
-        for check in CHECKS:
-            judged.append(check(trial.evidence))
+        for verdict in _verdicts(trial.evidence):
+            judged.append(verdict)
             if on_verdict is not None:
-                on_verdict(judged[-1])
+                on_verdict(verdict)
     return trial.report(tuple(judged), time.monotonic() - began)
 
 
@@ -169,6 +170,25 @@ def verify(
         When the sandbox cannot do its work on this machine.
     """
     return judge(try_program(program, bench, on_verdict=on_verdict), on_verdict=on_verdict)
+
+
+def _verdicts(evidence: Evidence) -> Iterator[Verdict]:
+    """Yield the verdicts of the package's checks, then those of plugins; a check that breaks is named."""
+    plugins = load_plugins()
+    named = joined("check", {check.__name__: check for check in CHECKS}, plugins.checks)
+    for name, (owner, check) in named.items():
+        if owner == BUILTIN:
+            yield check(evidence)
+            continue
+        try:
+            verdict = check(evidence)
+            if not isinstance(verdict, Verdict) or verdict.code != name:
+                raise TypeError(f"it must return a Verdict whose code is '{name}'")
+        except Exception as error:  # a stranger's check may raise anything, and says nothing of the program
+            what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            plugins.blame(owner, f"its check '{name}' is left out: {what}")
+        else:
+            yield verdict
 
 
 def _ran(evidence: Evidence, bench: ToyBench) -> Iterator[Verdict]:

@@ -1,0 +1,1 @@
+"""Nearest neighbours and local outlier factor for llmdas-agent."""

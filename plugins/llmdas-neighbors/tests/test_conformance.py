@@ -1,0 +1,15 @@
+"""The contract of detectors, cards and synthesizers, for everything that this package brings."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmdas_agent.plugins import DetectorEntry
+from llmdas_agent.testing import DetectorConformance
+from llmdas_neighbors.plugin import llmdas_detectors
+
+
+class TestConformance(DetectorConformance):
+    @pytest.fixture(params=llmdas_detectors(), ids=lambda entry: entry.name)
+    def entry(self, request: pytest.FixtureRequest) -> DetectorEntry:
+        return request.param

@@ -1,0 +1,156 @@
+"""The conformance suite: the package's own detectors pass it, and what breaks the contract does not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from llmdas_agent.detectors import DetectorSource
+from llmdas_agent.plugins import DetectorEntry
+from llmdas_agent.plugins.builtin import llmdas_detectors
+from llmdas_agent.testing import DetectorConformance
+
+
+class TestOwnDetectors(DetectorConformance):
+    @pytest.fixture(params=llmdas_detectors(), ids=lambda entry: entry.name)
+    def entry(self, request: pytest.FixtureRequest) -> DetectorEntry:
+        entry: DetectorEntry = request.param
+        return entry
+
+    def test_a_second_fit_forgets_the_first(self, source: DetectorSource, rows: NDArray[np.float64]) -> None:
+        if source.name == "ecod":
+            pytest.skip("PyOD's ECOD keeps the rows of its first fit; this package fits fresh copies only")
+        super().test_a_second_fit_forgets_the_first(source, rows)
+
+
+BASE = """
+import numpy as np
+from pyod.models.base import BaseDetector
+
+class Broken(BaseDetector):
+    def __init__(self, contamination=0.1):
+        super().__init__(contamination=contamination)
+    def fit(self, X, y=None):
+        if np.isnan(X).any():
+            raise ValueError("NaN")
+        self.n_ = X.shape[1]
+        self.decision_scores_ = self.decision_function(X)
+        self._process_decision_scores()
+        return self
+    def decision_function(self, X):
+        if np.isnan(X).any():
+            raise ValueError("NaN")
+        return np.linalg.norm(X, axis=1)
+"""
+FAULTS = {
+    "nothing": ("", set()),
+    "is turned": (
+        "    def decision_function(self, X):\n        return -np.linalg.norm(np.nan_to_num(X), axis=1)\n",
+        {"test_it_fits_and_scores_rise_with_abnormality"},
+    ),
+    "draws from numpy's global state": (
+        "    def decision_function(self, X):\n"
+        "        return np.linalg.norm(np.nan_to_num(X), axis=1) + 0.01 * np.random.rand(len(X))\n",
+        {"test_the_same_seed_gives_the_same_scores", "test_a_second_fit_forgets_the_first"},
+    ),
+    "writes into the table": (
+        "    def fit(self, X, y=None):\n        super().fit(X.copy())\n        X -= X.mean(axis=0)\n"
+        "        return self\n    def decision_function(self, X):\n        X += 1.0\n"
+        "        return np.linalg.norm(np.nan_to_num(X), axis=1)\n",
+        {"test_rows_are_left_as_they_were"},
+    ),
+    "scores NaN as NaN": (
+        "    def decision_function(self, X):\n        return np.linalg.norm(X, axis=1)\n",
+        {"test_missing_values_are_refused_or_scored"},
+    ),
+    "squeezes": (
+        "    def decision_function(self, X):\n        X = np.nan_to_num(X)\n"
+        "        return np.linalg.norm(X, axis=1).squeeze()\n",
+        {"test_one_row_can_be_scored"},
+    ),
+    "wants two columns": (
+        "    def decision_function(self, X):\n        return np.abs(np.nan_to_num(X)[:, :2]) @ np.ones(2)\n",
+        {"test_one_column_is_enough"},
+    ),
+    "remembers": (
+        "    def fit(self, X, y=None):\n        self.first_ = getattr(self, 'first_', X.mean())\n"
+        "        return super().fit(X)\n    def decision_function(self, X):\n"
+        "        return np.linalg.norm(np.nan_to_num(X) - self.first_, axis=1)\n",
+        {"test_a_second_fit_forgets_the_first"},
+    ),
+    "changes its parameters": (
+        "    def __init__(self, contamination=0.1, k=1):\n"
+        "        super().__init__(contamination=contamination)\n        self.k = k + 1\n",
+        {"test_it_can_be_cloned"},
+    ),
+}
+CARD = """
+name: broken{number}
+full_name: Broken on purpose
+build:
+  class: broken_detector.Faulty{number}
+description: A norm.
+assumptions: [Normal rows are short.]
+steps: [Take the norm.]
+blind_spots:
+  - what: Short rows.
+    why: They are short.
+"""
+SUITE = """
+from pathlib import Path
+import pytest
+from llmdas_agent.plugins import DetectorEntry
+from llmdas_agent.testing import DetectorConformance
+
+class TestIt(DetectorConformance):
+    @pytest.fixture(params=sorted(Path(__file__).parent.glob("*.yaml")), ids=lambda card: card.stem)
+    def entry(self, request):
+        return DetectorEntry(request.param)
+"""
+NOT_INSTALLED = "test_asking_what_it_brings_imports_nothing_heavy"
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What pytest says of one faulty detector for each fault, all in one run."""
+    folder = tmp_path_factory.mktemp("suite")
+    source = BASE
+    for number, (body, _) in enumerate(FAULTS.values()):
+        source += f"\nclass Faulty{number}(Broken):\n{body or '    pass'}\n"
+        (folder / f"broken{number}.yaml").write_text(CARD.format(number=number))
+    (folder / "broken_detector.py").write_text(source)
+    (folder / "test_it.py").write_text(SUITE)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rfs",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+        "test_it.py",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "400"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found_by_the_test_that_is_named_after_it(outcome: str, fault: str) -> None:
+    _, expected = FAULTS[fault]
+    number = list(FAULTS).index(fault)
+    failed = set(re.findall(rf"^FAILED \S+::(\w+)\[broken{number}\]", outcome, re.MULTILINE))
+    # none of them is installed, and the suite says so of each
+    assert failed == expected | {NOT_INSTALLED}, outcome
+
+
+def test_a_plugin_without_a_synthesizer_is_told_how_one_is_made(outcome: str) -> None:
+    assert "broken0 has no synthesizer yet" in outcome
+    assert "llmdas-agent export broken0 --plugin ." in outcome
