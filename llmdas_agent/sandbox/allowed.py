@@ -8,7 +8,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
-__all__ = ["BUILTINS", "EXCEPTIONS", "MODULES", "SCIENTIFIC", "missing_member", "missing_module", "names"]
+__all__ = [
+    "BUILTINS",
+    "EXCEPTIONS",
+    "MODULES",
+    "RENAMED",
+    "SCIENTIFIC",
+    "missing_member",
+    "missing_module",
+    "names",
+]
 
 
 def names(text: str) -> frozenset[str]:
@@ -98,7 +107,7 @@ _NUMPY_COMPUTING = """
     unique_counts unique_inverse unique_values unwrap var vdot vecdot vectorize frompyfunc shares_memory
     may_share_memory set_printoptions array2string array_str array_repr
 """
-_NUMPY_CONSTANTS = "e euler_gamma inf nan newaxis pi Inf NaN NAN PINF NINF infty True_ False_"
+_NUMPY_CONSTANTS = "e euler_gamma inf nan newaxis pi Inf NaN NAN PINF infty True_ False_"
 _NUMPY_LINALG = """
     LinAlgError cholesky cond cross det diagonal eig eigh eigvals eigvalsh inv lstsq matmul matrix_norm
     matrix_power matrix_rank matrix_transpose multi_dot norm outer pinv qr slogdet solve svd svdvals
@@ -231,6 +240,21 @@ _TEXT = {
 
 MODULES: dict[str, frozenset[str]] = {name: names(text) for name, text in _TEXT.items()}
 """What each module that a program may import offers it."""
+
+RENAMED = {
+    "Inf": "inf",
+    "NAN": "nan",
+    "NaN": "nan",
+    "PINF": "inf",
+    "complex_": "complex128",
+    "float_": "float64",
+    "in1d": "isin",
+    "infty": "inf",
+    "round_": "round",
+    "row_stack": "vstack",
+    "trapz": "trapezoid",
+}
+"""Names of numpy 1 that models still write, and what they are called now."""
 
 SCIENTIFIC = frozenset(name for name in MODULES if name.startswith(("scipy", "sklearn")))
 """Modules that take seconds to import, and so are loaded only for programs that use them."""

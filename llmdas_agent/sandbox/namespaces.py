@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from llmdas_agent.sandbox.allowed import BUILTINS, MODULES, SCIENTIFIC, missing_member, missing_module
+from llmdas_agent.sandbox.allowed import (
+    BUILTINS,
+    MODULES,
+    RENAMED,
+    SCIENTIFIC,
+    missing_member,
+    missing_module,
+)
 from llmdas_agent.sandbox.attributes import guarded_getattr, guarded_hasattr
 from llmdas_agent.sandbox.stand_ins import Kind, Namespace, real_kinds, serial
 
@@ -140,6 +147,8 @@ class Namespaces:
                 members[name] = self._made[f"{module}.{name}"]
             elif hasattr(real, name):
                 members[name] = _member(module, name, getattr(real, name))
+            elif module == "numpy" and hasattr(real, RENAMED.get(name, name)):
+                members[name] = getattr(real, RENAMED[name])
         return members
 
     def load(self, module: str, *name: str) -> Any:

@@ -75,6 +75,7 @@ def _use_scipy(X: NDArray[np.float64]) -> None:
     spatial.cKDTree(X).query(X, k=2)
     spatial.ConvexHull(X)
     linalg.sqrtm(np.cov(X.T))
+    linalg.logm(np.cov(X.T))
     for method in ("Nelder-Mead", "BFGS", "L-BFGS-B", "SLSQP"):
         optimize.minimize(lambda x: (x**2).sum(), X[0], method=method)
     optimize.linprog([1.0, 1.0], A_ub=[[-1.0, -1.0]], b_ub=[-1.0])

@@ -58,7 +58,7 @@ def test_several_faults_are_told_at_once_in_order():
     [
         ("X_train.men(axis=0)", ["'ndarray' has no attribute 'men'", "mean"]),
         ("np.savetxt('f', X_train)", ["'numpy.savetxt' is not available"]),
-        ("np.Inf", ["'numpy.Inf' is not available", "inf"]),
+        ("np.mene(X_train)", ["'numpy.mene' is not available", "mean"]),
         ("np.ndarray(3)", ["ndarray cannot be called here", "np.zeros"]),
         ("model.fit(X_train)", ["the model has no 'fit'", "predict_score(X)"]),
         ("model.predict_score(X_train[0])", ["(m, 4)", "x.reshape(1, -1)"]),
