@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
@@ -30,7 +31,7 @@ from langsmith import tracing_context
 from ..cards import DetectorCard
 from ..config import Budget, data_dir
 from ..detectors import DetectorSource
-from ..errors import BusyError, LlmdasError
+from ..errors import BusyError, LlmdasError, StorageError
 from ..files import storage_errors
 from ..programs import Proposal
 from ..registry import Registry, Synthesizer
@@ -175,6 +176,19 @@ def _only_run_of(name: str) -> Any:
         ) from None
 
 
+@contextmanager
+def _checkpoint(folder: RunFolder) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(folder.checkpoint, check_same_thread=False)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"cannot be written ({error})",
+            where=str(folder.checkpoint),
+            hint=f"Free some space, then go on with `llmdas-agent add-detector --resume {folder.id}`",
+        ) from error
+
+
 def _onward(state: State) -> str:
     return state["onward"]
 
@@ -197,7 +211,7 @@ class _Agent:
         """Walk the graph to its end, or on from where it stood."""
         first = State(round=0, last=0, spent=0.0, status="running", reason="", best=None, onward="")
         config: Any = {"configurable": {"thread_id": "run"}, "recursion_limit": 1000}
-        with closing(sqlite3.connect(self.folder.checkpoint, check_same_thread=False)) as connection:
+        with _checkpoint(self.folder) as connection:
             graph = self._graph().compile(checkpointer=SqliteSaver(connection))
             begun = graph.get_state(config).values
             try:

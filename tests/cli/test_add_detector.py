@@ -134,7 +134,7 @@ def test_ctrl_c_leaves_a_run_that_resume_continues(cli: Cli, home: Path, tmp_pat
     ) as running:
         assert running.stderr is not None
         for line in running.stderr:
-            if line.startswith("blind spots"):
+            if line.startswith("program 1"):
                 running.send_signal(signal.SIGINT)
                 break
         told = running.stderr.read()
@@ -159,8 +159,25 @@ def test_a_terminal_gets_a_live_view() -> None:
     )
     child.expect("measuring blind spots")
     child.expect("blind at .5, sees all at 1")
-    child.expect("✓ parse")
+    child.expect("✓")
+    child.expect("diversity")
     child.expect("accepted")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize("limit", [100, 3000, 20_000])
+def test_a_full_disk_is_told_and_registers_nothing(home: Path, limit: int) -> None:
+    # a limit on file size stands in for the disk: the kernel refuses the write all the same
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+        f"sys.argv = ['llmdas-agent', 'add-detector', {str(EXAMPLES / 'loda.yaml')!r}];"
+        "from llmdas_agent.cli.main import main; main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 10, ended.stderr
+    assert "Free some space" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "loda" not in Registry(home / "synthesizers").names()
