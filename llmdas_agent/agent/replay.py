@@ -13,7 +13,7 @@ from ..registry import Registry
 from ..report import VerificationReport
 from . import graph
 from .chat import ChatProposer
-from .embedded import EmbeddedProposer
+from .named import named_proposer
 from .proposers import Proposer
 from .runs import Listener, RunFolder
 from .settings import ModelSettings
@@ -95,7 +95,7 @@ def _copy(folder: RunFolder, path: Path, *, rounds: int) -> RunFolder:
 
 def _offline(folder: RunFolder) -> Proposer:
     if not (folder.path / "outbox").exists():
-        return EmbeddedProposer()
+        return named_proposer(folder.proposer)
     settings = ModelSettings.from_dict(folder.model) if folder.model else None
     if settings is not None and settings.provider == "openai":
         return ChatProposer(settings, folder, offline=True)

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["add_detector"]
 
+ProposerOption = Annotated[
+    str | None, typer.Option("--proposer", metavar="NAME", help="One that a plugin brings, or embedded.")
+]
+CandidatesOption = Annotated[
+    int, typer.Option(min=1, help="Programs asked for side by side; the best verified one wins.")
+]
+TracingOption = Annotated[
+    bool, typer.Option("--tracing", help="Let the tracing service of the environment see the conversation.")
+]
+
 
 def add_detector(
     card: Annotated[Path | None, typer.Argument(help="The detector's card, a YAML file.")] = None,
@@ -24,13 +34,9 @@ def add_detector(
     max_time: Annotated[float, typer.Option(min=1, help="Seconds that the run may take.")] = 600.0,
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
-    candidates: Annotated[
-        int, typer.Option(min=1, help="Programs asked for side by side; the best verified one wins.")
-    ] = 1,
-    tracing: Annotated[
-        bool,
-        typer.Option("--tracing", help="Let the tracing service of the environment see the conversation."),
-    ] = False,
+    proposer: ProposerOption = None,
+    candidates: CandidatesOption = 1,
+    tracing: TracingOption = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -60,15 +66,15 @@ def add_detector(
 
     if resume is not None:
         folder = RunFolder.find(resume)
-        proposer = _proposer_of(folder, model, base_url, tracing=tracing)
+        writer = _proposer_of(folder, model, base_url, tracing=tracing)
     else:
         assert card is not None
         budget = Budget(max_rounds, max_time)
-        folder, proposer = _begin(card, model, base_url, candidates, seed, budget, tracing=tracing)
+        folder, writer = _begin(card, model, base_url, proposer, candidates, seed, budget, tracing=tracing)
     go_on = f"nothing is lost, go on with: llmdas-agent add-detector --resume {folder.id}"
     try:
         with LiveView(console(stderr=True)) as view:
-            result = graph.run(folder, proposer, listen=view)
+            result = graph.run(folder, writer, listen=view)
     except KeyboardInterrupt:
         console(stderr=True).print(f"interrupted; {go_on}", soft_wrap=True)
         raise typer.Exit(130) from None
@@ -86,6 +92,7 @@ def _begin(
     card: Path,
     model: str | None,
     base_url: str | None,
+    proposer: str | None,
     candidates: int,
     seed: int,
     budget: Budget,
@@ -96,15 +103,18 @@ def _begin(
     import shutil
 
     from ..agent import graph
+    from ..agent.named import named_proposer
     from ..agent.settings import resolve
     from ..cards import load_card
 
-    settings = resolve(model, base_url)
+    if proposer is not None and (model or base_url):
+        raise typer.BadParameter("give --proposer or a chat model, not both")
+    settings = resolve(model, base_url) if proposer is None else None
     if candidates > 1 and settings is None:
         raise typer.BadParameter("--candidates needs a chat model: name one with --model")
     folder = graph.begin(
         load_card(card),
-        proposer=settings.id if settings else "embedded",
+        proposer=settings.id if settings else named_proposer(proposer or "embedded").name,
         seed=seed,
         budget=budget,
         candidates=candidates,
@@ -119,12 +129,12 @@ def _begin(
 
 def _proposer_of(folder: RunFolder, model: str | None, base_url: str | None, *, tracing: bool) -> Proposer:
     """Return who writes a run's programs: the flags may name another model than the run was begun with."""
-    from ..agent.embedded import EmbeddedProposer
+    from ..agent.named import named_proposer
 
     if folder.model is None:
         if model or base_url:
             raise typer.BadParameter("this run was begun without a chat model")
-        return EmbeddedProposer()
+        return named_proposer(folder.proposer)
     from ..agent.chat import ChatProposer
     from ..agent.settings import resolve
 
