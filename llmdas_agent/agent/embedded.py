@@ -24,6 +24,16 @@ WEAKEST, STRONGEST = 0.25, 8.0
 RESERVE = "local_step"
 """Makes rows where a strategy's own candidates are too probable, as between halves of one dense region."""
 
+_HEADER = '''"""Hard anomalies by {makers}; by {reserve} where those would be too probable."""
+
+import numpy as np
+
+# least distance from normal rows, in multiples of their own spacing
+STRENGTH = {strength!r}
+# share of the rows that the detector is to take for normal, where there are so many
+HIDDEN_SHARE = {hidden_share!r}
+'''
+
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
@@ -145,8 +155,7 @@ def compose(plan: Sequence[Strategy], strength: float) -> Proposal:
     makers = ", ".join(strategy.name for strategy in plan)
     needed = dict.fromkeys([strategy.name for strategy in plan] + [RESERVE])
     parts = [
-        f'"""Hard anomalies by {makers}."""\n\nimport numpy as np\n\n'
-        f"STRENGTH = {strength!r}\nHIDDEN_SHARE = {HIDDEN_SHARE!r}\n",
+        _HEADER.format(makers=makers, reserve=RESERVE, strength=strength, hidden_share=HIDDEN_SHARE),
         *(_read(name) for name in needed),
         f"MAKERS = ({makers},)\n",
         _read("frame"),

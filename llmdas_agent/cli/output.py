@@ -83,7 +83,7 @@ def profile_table(profile: BlindSpotProfile) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("family", no_wrap=True)
     table.add_column("AUROC", justify="right")
-    table.add_column("95 % interval", no_wrap=True)
+    table.add_column("95% interval", no_wrap=True)
     table.add_column("blind at .5, sees all at 1", no_wrap=True)
     for score in profile.families:
         filled = round(20 * min(max(2 * score.auroc - 1, 0.0), 1.0))

@@ -159,7 +159,7 @@ def hardness(evidence: Evidence) -> Verdict:
     seen = ", ".join(f"{name} ({1 - value:.0%})" for name, value in overlaps.items() if value < HARD_OVERLAP)
     if too_easy:
         hint = (
-            f"Too easy: move nearer to normal rows. Share of the rows that score above 95 % of normal rows: "
+            f"Too easy: move nearer to normal rows. Share of the rows that score above 95% of normal rows: "
             f"{seen}; it must be at most {1 - HARD_OVERLAP:.0%}. Take smaller steps, and keep the candidates "
             "that model.predict_score ranks lowest."
         )
@@ -199,7 +199,7 @@ def validity(evidence: Evidence) -> Verdict:
     return _verdict(
         "validity",
         passed,
-        f"{mean:.0%} of the rows are less probable than 99 % of normal rows (at least {IMPROBABLE_MEAN:.0%}, "
+        f"{mean:.0%} of the rows are less probable than 99% of normal rows (at least {IMPROBABLE_MEAN:.0%}, "
         f"and {IMPROBABLE_EACH:.0%} in every scenario; {len(low)} below that).",
         {
             "direction": None if passed else "away",

@@ -1,8 +1,10 @@
-"""Hard anomalies by between."""
+"""Hard anomalies by between; by local_step where those would be too probable."""
 
 import numpy as np
 
+# least distance from normal rows, in multiples of their own spacing
 STRENGTH = 1.5
+# share of the rows that the detector is to take for normal, where there are so many
 HIDDEN_SHARE = 0.6
 
 
