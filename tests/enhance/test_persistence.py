@@ -213,7 +213,7 @@ except StorageError as error:
 def test_the_manifest_says_what_is_kept_of_the_rows(saved: Path) -> None:
     manifest = json.loads((saved / "manifest.json").read_text())
     assert "landmark rows" in manifest["privacy"]
-    assert manifest["base"] == {"name": "pca", "class": "pyod.models.pca.PCA"}
+    assert manifest["base"]["class"] == "pyod.models.pca.PCA"
     assert (saved / "synthesizer" / "program.py").read_text().startswith("\nimport numpy")
 
 
