@@ -5,11 +5,16 @@ from __future__ import annotations
 import socket
 import time
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llmdas_agent.sandbox import wire
 
 __all__ = ["Channel", "GoneError", "LateError", "MalformedError", "Reply"]
+
+
+_CHUNK = 1 << 16
 
 
 class LateError(Exception):
@@ -117,6 +122,28 @@ class Channel:
             if not got:
                 raise GoneError
             view = view[got:]
+
+    def receive_rows(self, count: int, columns: int) -> tuple[NDArray[np.float64], bool]:
+        """Receive a table.
+
+        Parameters
+        ----------
+        count, columns : int
+            Its shape.
+
+        Returns
+        -------
+        rows : ndarray of shape (count, columns), float64
+        finite : bool
+            Whether all of it is; looked at while it is still in the processor's cache.
+        """
+        rows = np.empty((count, columns))
+        flat, finite = rows.reshape(-1), True
+        for start in range(0, flat.size, _CHUNK):
+            part = flat[start : start + _CHUNK]
+            self.fill(part.data)
+            finite = finite and bool(np.isfinite(part).all())
+        return rows, finite
 
     def receive(self, length: int) -> bytes:
         """Receive exactly so many bytes."""

@@ -53,15 +53,16 @@ class ScoreModel:
         if rows.ndim != 2 or rows.shape[1] != self._columns:
             advice = "; for a single row pass x.reshape(1, -1)" if rows.ndim == 1 else ""
             raise ValueError(f"predict_score takes shape (m, {self._columns}), not {rows.shape}{advice}")
-        bad = rows.shape[0] - int(np.isfinite(rows).all(axis=1).sum())
+        scores = np.empty(rows.shape[0])
+        if not rows.shape[0]:
+            return scores
+        wire.write_all(self._fd, wire.SCORE + wire.SHAPE.pack(*rows.shape))
+        if rows.size:
+            wire.write_all(self._fd, rows.data)
+        bad = wire.read_count(self._fd)
         if bad:
             raise ValueError(
                 f"predict_score takes finite rows; {bad} of {rows.shape[0]} hold NaN or infinity"
             )
-        scores = np.empty(rows.shape[0])
-        if rows.shape[0]:
-            wire.write_all(self._fd, wire.SCORE + wire.SHAPE.pack(*rows.shape))
-            if rows.size:
-                wire.write_all(self._fd, rows.data)
-            wire.read_exactly(self._fd, scores.data)
+        wire.read_exactly(self._fd, scores.data)
         return scores

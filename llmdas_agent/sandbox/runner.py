@@ -220,10 +220,8 @@ class _Run:
             raise _blame(reply)
         if reply.shape != self._shape:
             raise MalformedError(f"it sent rows of shape {reply.shape}, not {self._shape}")
-        rows = np.empty(self._shape)
-        if rows.size:
-            channel.fill(rows.data)
-        if not np.isfinite(rows).all():
+        rows, finite = channel.receive_rows(*self._shape)
+        if not finite:
             raise MalformedError("it sent rows that are not finite")
         return reply, rows
 
@@ -239,13 +237,13 @@ class _Run:
                 code="query_budget",
                 hint="Score candidates in a few large calls, and stop when enough are found",
             )
-        rows = np.empty((count, columns))
-        channel.fill(rows.data)
-        if not np.isfinite(rows).all():
-            raise MalformedError("it asked for scores of rows that are not finite")
+        rows, finite = channel.receive_rows(count, columns)
+        if not finite:
+            channel.send(wire.COUNT.pack(count - int(np.isfinite(rows).all(axis=1).sum())))
+            return
         self._queries += 1
         self._scored_rows += count
-        channel.send(_finite(self._score(rows), count).data.cast("B"))
+        channel.send(wire.COUNT.pack(0), _finite(self._score(rows), count).data.cast("B"))
 
     def _why_gone(self, helper: Helper, worker: Worker) -> ProgramError:
         """Say how a worker ended that gave no answer."""

@@ -3,7 +3,8 @@
 ::
 
     parent → worker   job header, X_train
-    worker → parent   b"S" rows, columns, the rows        (score request; answered by as many float64)
+    worker → parent   b"S" rows, columns, the rows        (score request)
+    parent → worker   rows that are not finite, and if there are none, a score for each row
     worker → parent   b"R" length, reply header, the made rows when there are any
 
 Nothing is pickled in either direction, and no memory is shared: rows to be scored are copied by the kernel,
@@ -17,12 +18,24 @@ import os
 import struct
 from typing import Any
 
-__all__ = ["LENGTH", "REPLY", "SCORE", "SHAPE", "pack_header", "read_exactly", "read_header", "write_all"]
+__all__ = [
+    "COUNT",
+    "LENGTH",
+    "REPLY",
+    "SCORE",
+    "SHAPE",
+    "pack_header",
+    "read_count",
+    "read_exactly",
+    "read_header",
+    "write_all",
+]
 
 SCORE = b"S"
 REPLY = b"R"
 SHAPE = struct.Struct("<QQ")
 LENGTH = struct.Struct("<I")
+COUNT = struct.Struct("<Q")
 
 
 def read_exactly(fd: int, buffer: memoryview) -> None:
@@ -39,6 +52,14 @@ def read_exactly(fd: int, buffer: memoryview) -> None:
         if not got:
             raise EOFError
         view = view[got:]
+
+
+def read_count(fd: int) -> int:
+    """Read one count from a descriptor."""
+    data = bytearray(COUNT.size)
+    read_exactly(fd, memoryview(data))
+    count: int = COUNT.unpack(data)[0]
+    return count
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
