@@ -36,6 +36,7 @@ from ..cards import DetectorCard, dump_card, load_card
 from ..detectors import DetectorSource, import_class
 from ..errors import DetectorError, ModelFolderError
 from ..files import storage_errors, write_whole
+from ..plugins import BUILTIN, load_plugins
 from ..registry import Synthesizer, resolve
 from .bases import CuredBase
 from .ensemble import Ensemble, others
@@ -120,7 +121,9 @@ def load_model(folder: str | Path) -> EnhancedDetector:
     try:
         import_class(manifest["base"]["class"], where=str(folder))
     except DetectorError as error:
-        raise ModelFolderError(error.what, where=error.where, hint=error.hint) from error
+        package = manifest["base"].get("package", "")
+        hint = f"The base came with the package {package}: `pip install {package}`" if package else error.hint
+        raise ModelFolderError(error.what, where=error.where, hint=hint) from error
     state = _load_skops(folder / "model.skops")
     base = _load_base(folder)
     synthesizer = Synthesizer.read(folder / "synthesizer", "registered")
@@ -159,7 +162,9 @@ def _write(model: EnhancedDetector, folder: Path) -> None:
     for name, content in files.items():
         write_whole(folder / name, content)
     model.synthesizer_.write(folder / "synthesizer")
-    write_manifest(folder, {"name": source.name, "class": source.class_path})
+    owner = load_plugins().owner(source.name)
+    package = "" if owner == BUILTIN else owner
+    write_manifest(folder, {"name": source.name, "class": source.class_path, "package": package})
 
 
 def _base_description(model: EnhancedDetector, source: DetectorSource) -> dict[str, bytes]:

@@ -1,0 +1,1 @@
+"""DRL, decomposed representation learning for tabular anomaly detection, for llmdas-agent."""
