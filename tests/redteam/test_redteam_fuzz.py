@@ -178,7 +178,7 @@ def assert_guarded(tree: ast.Module) -> None:
             assert getattr(node, "annotation", None) is None and getattr(node, "returns", None) is None
 
 
-@settings(max_examples=300, **QUIET)
+@settings(max_examples=200, **QUIET)
 @given(PROGRAMS)
 def test_whatever_the_policy_accepts_is_guarded(body):
     source = as_source(body)
