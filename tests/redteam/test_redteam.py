@@ -149,19 +149,19 @@ def test_landlock_holds_files_and_programs_as_the_only_kernel_layer(
 
 
 def test_each_part_is_really_alone(host: Host, language: Alone, confinement: Alone, landlock: Alone):
-    seen: list[str] = []
+    def seccomp_of(part: Alone) -> list[str]:
+        seen: list[str] = []
 
-    def look(X: np.ndarray) -> np.ndarray:
-        workers = [worker for helper in psutil.Process().children() for worker in helper.children()]
-        seen.extend(Path(f"/proc/{worker.pid}/status").read_text() for worker in workers)
-        return score(X)
+        def look(X: np.ndarray) -> np.ndarray:
+            workers = psutil.Process(part.start(scientific=False).pid).children()
+            seen.extend(Path(f"/proc/{worker.pid}/status").read_text() for worker in workers)
+            return score(X)
 
-    asks = Entry("control", "asks", "model.predict_score(X_train)")
-    language.run(asks.source(), host.X_train, look, SandboxLimits())
-    confinement.run(asks.source(), host.X_train, look, SandboxLimits())
-    landlock.run(asks.source(), host.X_train, look, SandboxLimits())
-    filters = [re.search(r"Seccomp:\s+(\d)", status).group(1) for status in seen]
-    assert filters == ["0", "2", "0"]
+        asks = Entry("control", "asks", "model.predict_score(X_train)")
+        part.run(asks.source(), host.X_train, look, SandboxLimits())
+        return [re.search(r"Seccomp:\s+(\d)", status).group(1) for status in seen]
+
+    assert [seccomp_of(part) for part in (language, confinement, landlock)] == [["0"], ["2"], ["0"]]
     plain = Entry("control", "plain", "import os\nreturn np.full((5, 4), float(len(os.sep)))")
     assert confinement.run(plain.source(), host.X_train, score, SandboxLimits()).rows.all()
     with pytest.raises(ProgramError):
