@@ -82,8 +82,8 @@ class LlmdasError(Exception):
         }
 
 
-class InputError(LlmdasError):
-    """What was given cannot be used."""
+class InputError(LlmdasError, ValueError):
+    """What was given cannot be used; a `ValueError` too, as the users of scikit-learn expect."""
 
     exit_code = 3
 

@@ -148,6 +148,21 @@ def test_ctrl_c_leaves_a_run_that_resume_continues(cli: Cli, home: Path, tmp_pat
     assert "blind spots" not in ended.stderr, "what was measured is not measured again"
 
 
+def test_two_at_once_for_one_name(cli: Cli, home: Path) -> None:
+    command = [sys.executable, "-m", "llmdas_agent", "add-detector", str(EXAMPLES / "loda.yaml")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stderr is not None
+        assert first.stderr.readline().startswith("card")
+        second = cli("add-detector", EXAMPLES / "loda.yaml")
+        _, _ = first.communicate()
+    assert second.returncode == 9
+    assert "another run for 'loda' is at work" in second.stderr
+    assert second.stderr.count("\n") == 1
+    assert first.returncode == 0
+    assert [path.name for path in (home / "synthesizers" / "loda").glob("0*")] == ["0001"]
+    assert len(list((home / "runs").glob("loda-*"))) == 1
+
+
 def test_a_terminal_gets_a_live_view() -> None:
     child = pexpect.spawn(
         sys.executable,

@@ -177,6 +177,23 @@ def test_a_full_disk_leaves_the_old_scores(copy: Path) -> None:
     assert not list(copy.glob(".scores*"))
 
 
+def test_ctrl_c_leaves_no_half_written_model(copy: Path) -> None:
+    command = [sys.executable, "-m", "llmdas_agent", "fit", "iforest", "normal.csv", "--output", "half"]
+    # the moment of the interruption: the first run of a program, when the base is already fitted
+    script = (
+        "import os, signal, sys; from llmdas_agent.enhance import members\n"
+        "members.run_program = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.argv = {['llmdas-agent', *command[3:]]!r}\n"
+        "from llmdas_agent.cli.main import main; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=copy, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
+    assert not [path for path in copy.iterdir() if "half" in path.name]
+
+
 def test_commands_on_tables_never_load_what_talks_to_a_model(copy: Path) -> None:
     script = (
         "import sys, json\nfrom llmdas_agent.cli.main import main\n"
