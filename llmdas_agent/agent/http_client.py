@@ -63,17 +63,35 @@ class ModelClient(httpx2.Client):
         """
         if request.method == "POST" and (kept := self._outbox.answer(request.read())) is not None:
             return httpx2.Response(200, headers=_JSON, content=kept, request=request)
-        request.headers["accept-encoding"] = "identity"
+        outgoing = self._bare(request)
         for tried in range(1, TRIES + 1):
-            answered = self._once(request, options)
-            if isinstance(answered, httpx2.Response):
-                return answered
+            answered = self._once(outgoing, options)
+            if isinstance(answered, bytes):
+                return httpx2.Response(200, headers=_JSON, content=answered, request=request)
             if not answered.retried or tried == TRIES:
                 raise self._told(answered, tried)
             time.sleep(answered.wait if answered.wait is not None else FIRST_WAIT * 2 ** (tried - 1))
         raise AssertionError("the loop returns or raises")
 
-    def _once(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response | Fault:
+    def _bare(self, request: httpx2.Request) -> httpx2.Request:
+        """Return a request without what the openai package adds and the server has no need to know."""
+        headers = [
+            (name, value) for name, value in request.headers.items() if not name.startswith("x-stainless-")
+        ]
+        if not self._key:
+            # the package insists on a key, also for a server that has none
+            headers = [(name, value) for name, value in headers if name != "authorization"]
+        bare = httpx2.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            content=request.read(),
+            extensions=request.extensions,
+        )
+        bare.headers["accept-encoding"] = "identity"
+        return bare
+
+    def _once(self, request: httpx2.Request, options: dict[str, Any]) -> bytes | Fault:
         where = str(request.url)
         number = self._outbox.sent(
             Message(_head(f"{request.method} {where}", request.headers), request.read())
@@ -89,7 +107,7 @@ class ModelClient(httpx2.Client):
             return of_exception(error, where=where)
         self._outbox.received(number, Message(_head(f"HTTP {response.status_code}", response.headers), body))
         fault = of_reply(response.status_code, response.headers, body, where=where)
-        return fault or httpx2.Response(200, headers=_JSON, content=body, request=request)
+        return fault or body
 
     def _told(self, fault: Fault, tries: int) -> ChatModelError:
         """Return the error of a fault without the key in it, and with how often it was met."""

@@ -157,7 +157,8 @@ def _assemble(entry: Statement, read: list[tuple[list[Statement], list[Broken]]]
         position = order[id(statement)]
         return statement not in own, position > at, abs(position - at)
 
-    kept, missing = {id(entry): entry}, set[str]()
+    about = [one for one in own if one.is_docstring and order[id(one)] < at][-1:]
+    kept, missing = {id(one): one for one in (*about, entry)}, set[str]()
     wanted = list(_free_names(entry))
     while wanted:
         name = wanted.pop()
@@ -171,11 +172,20 @@ def _assemble(entry: Statement, read: list[tuple[list[Statement], list[Broken]]]
             wanted.extend(_free_names(nearest))
     imports = [_KNOWN_IMPORTS[name] for name in sorted(missing) if name in _KNOWN_IMPORTS]
     parts = [kept[key] for key in sorted(kept, key=order.__getitem__)]
-    texts = ["\n".join(imports)] if imports else []
-    for one, following in zip(parts, [*parts[1:], None], strict=True):
-        simple = not one.is_definition and following is not None and not following.is_definition
-        texts.append(one.text if simple else one.text + "\n\n")
-    return "\n".join(texts).strip("\n") + "\n"
+    return "\n".join([*imports, _laid_out(parts)])
+
+
+def _laid_out(parts: list[Statement]) -> str:
+    """Join statements with blank lines where a reader expects them."""
+    text = ""
+    before: Statement | None = None
+    for one in parts:
+        if before is not None:
+            apart = before.is_definition or one.is_definition
+            text += "\n\n\n" if apart else "\n" if before.is_import == one.is_import else "\n\n"
+        text += one.text
+        before = one
+    return text + "\n"
 
 
 def _free_names(statement: Statement) -> set[str]:

@@ -53,6 +53,20 @@ class Statement:
         return isinstance(self.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
     @property
+    def is_import(self) -> bool:
+        """Whether it is an import."""
+        return isinstance(self.node, ast.Import | ast.ImportFrom)
+
+    @property
+    def is_docstring(self) -> bool:
+        """Whether it is nothing but text, such as what a module says of itself."""
+        return (
+            isinstance(self.node, ast.Expr)
+            and isinstance(self.node.value, ast.Constant)
+            and isinstance(self.node.value.value, str)
+        )
+
+    @property
     def name(self) -> str:
         """What it defines; empty when it is no definition."""
         return getattr(self.node, "name", "")
@@ -112,7 +126,7 @@ def read_statements(text: str, *, cut: bool) -> tuple[list[Statement], list[Brok
     chunks = _chunks(text)
     position = 0
     while position < len(chunks):
-        if not _START.match(chunks[position].translate(_LOOK_ALIKES)):
+        if not _START.match(_uncommented(chunks[position])):
             position += 1
             continue
         piece, used, fault = _read(chunks, position)
@@ -131,15 +145,24 @@ def read_statements(text: str, *, cut: bool) -> tuple[list[Statement], list[Brok
 
 
 def _chunks(text: str) -> list[str]:
-    """Split before every line that begins at the left margin, comments aside."""
+    """Split before every line that begins at the left margin; comments belong to what follows them."""
     chunks: list[list[str]] = []
+    comments: list[str] = []
     for line in text.split("\n"):
-        at_margin = line[:1].strip() != "" and not line.startswith("#")
+        if line.startswith("#"):
+            comments.append(line)
+            continue
+        at_margin = line[:1].strip() != ""
         if at_margin and not (_GOES_ON.match(line) and chunks) and not _decorated(chunks):
-            chunks.append([line])
+            chunks.append([*comments, line])
         elif chunks:
-            chunks[-1].append(line)
+            chunks[-1] += [*comments, line]
+        comments = []
     return ["\n".join(lines).rstrip() for lines in chunks]
+
+
+def _uncommented(chunk: str) -> str:
+    return re.sub(r"\A(?:#[^\n]*\n)+", "", chunk).translate(_LOOK_ALIKES)
 
 
 def _decorated(chunks: list[list[str]]) -> bool:
@@ -227,7 +250,7 @@ def _always_leaves(body: list[ast.stmt]) -> bool:
 
 def _begun(piece: str) -> str:
     """Return the name of the function that a text begins to define."""
-    begun = re.match(r"(?:@[^\n]*\n)*(?:async )?def\s+(\w+)", piece.translate(_LOOK_ALIKES))
+    begun = re.match(r"(?:@[^\n]*\n)*(?:async )?def\s+(\w+)", _uncommented(piece))
     return begun.group(1) if begun else ""
 
 
@@ -239,6 +262,9 @@ def _statements(tree: ast.Module, text: str) -> list[Statement]:
         first = min([node.lineno, *(one.lineno for one in decorators)])
         segment = ast.get_source_segment(text, node) if not decorators else None
         words = segment if segment is not None else "\n".join(lines[first - 1 : node.end_lineno])
+        while first > 1 and lines[first - 2].startswith("#"):
+            first -= 1
+            words = f"{lines[first - 1]}\n{words}"
         made.append(Statement(node, words, frozenset(_bound(node))))
     return made
 

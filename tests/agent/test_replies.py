@@ -15,8 +15,11 @@ from llmdas_agent.agent.replies import take_program
 ENTRY = "generate_hard_anomalies"
 
 GOOD = '''\
+"""Steps away from normal rows."""
+
 import numpy as np
 
+# of the scale of a column
 STEP = 0.5
 
 
@@ -109,8 +112,11 @@ def test_the_same_program_comes_out_of_every_wrapping(shape: str) -> None:
     assert same_code(taken.source, GOOD)
 
 
-def test_comments_inside_functions_survive() -> None:
-    assert "# a step of half a spread" in take_program(WRAPPED["usage after it"]).source
+@pytest.mark.parametrize("shape", ["usage after it", "twice", "JSON", "runaway prose"])
+def test_comments_survive(shape: str) -> None:
+    source = take_program(WRAPPED[shape]).source
+    assert "# of the scale of a column\nSTEP = 0.5" in source
+    assert "    # a step of half a spread\n    return" in source
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,400 @@
+"""A chat model as the proposer: from the first question to a registered synthesizer, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from fake_server import FakeServer, answers, by_turn, says, serve
+from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
+from langchain_core.messages import AIMessage
+
+from llmdas_agent.agent import graph
+from llmdas_agent.agent.chat import ChatProposer
+from llmdas_agent.agent.embedded import STRATEGIES, EmbeddedProposer, compose
+from llmdas_agent.agent.outbox import Outbox
+from llmdas_agent.agent.prompts import NAMES, Prompts
+from llmdas_agent.agent.replay import replay
+from llmdas_agent.agent.replies import take_program
+from llmdas_agent.agent.runs import RunFolder
+from llmdas_agent.agent.settings import ModelSettings
+from llmdas_agent.cards import dump_card, load_card
+from llmdas_agent.config import Budget
+from llmdas_agent.errors import ChatModelError
+from llmdas_agent.registry import Registry
+from llmdas_agent.report import BlindSpotProfile
+from llmdas_agent.sandbox import check_source
+from llmdas_agent.verification import SCENARIOS, ToyBench
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+CARD = load_card(ROOT / "detector_cards" / "pca.yaml").model_copy(update={"name": "mine"})
+
+GOOD = compose([STRATEGIES[0]], 2.5).program.source
+BROKEN = "def generate_hard_anomalies(n_samples, model, X_train, rng):\n    return X_train[0] / nothing\n"
+EASY = """\
+import numpy as np
+
+def generate_hard_anomalies(n_samples, model, X_train, rng):
+    rows = X_train[rng.integers(len(X_train), size=n_samples)]
+    return rows + 50 * (X_train.std(axis=0) + 1) * rng.choice([-1.0, 1.0], size=rows.shape)
+"""
+COPIES = (
+    "def generate_hard_anomalies(n_samples, model, X_train, rng):\n"
+    "    return X_train[rng.integers(len(X_train), size=n_samples)]\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def few_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here depends on how many kinds of toy data there are; the commands use them all."""
+    monkeypatch.setattr(graph, "ToyBench", partial(ToyBench, scenarios=SCENARIOS[:3]))
+
+
+@pytest.fixture
+def card_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(dump_card(CARD), encoding="utf-8")
+    return path
+
+
+def reply(source: str) -> str:
+    return (
+        "Of course.\n\n**BLIND SPOT:** wrong combinations of ordinary values\n"
+        "- Borderline: rows with correlated columns\nSTRATEGY: exchange\n\n"
+        f"```python\n{source}```\nGood luck!"
+    )
+
+
+def settings(server: FakeServer) -> ModelSettings:
+    return ModelSettings("openai", "fake", server.url, timeout=20)
+
+
+def begin(server: FakeServer, **more: object) -> tuple[RunFolder, ChatProposer]:
+    model = settings(server)
+    folder = graph.begin(CARD, proposer=model.id, model=model.as_dict(), **more)  # type: ignore[arg-type]
+    return folder, ChatProposer(model, folder)
+
+
+def test_a_broken_reply_then_an_easy_one_then_an_accepted_one(cli: Cli, tmp_path: Path, home: Path) -> None:
+    card = tmp_path / "mine.yaml"
+    card.write_text(dump_card(CARD.model_copy(update={"description": None})), encoding="utf-8")
+    with serve(says("It counts."), says(reply(BROKEN)), says(EASY), says(reply(GOOD))) as server:
+        ended = cli("add-detector", card, "--model", "openai:fake", "--base-url", server.url, "--json")
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert (result["status"], result["rounds"]) == ("accepted", 3)
+
+    folder = RunFolder(Path(result["run"]))
+    assert [verdict.code for verdict in folder.report(1).failures()] == ["run"]
+    assert [verdict.code for verdict in folder.report(2).failures()] == ["hardness"]
+    proposal = folder.proposal(3)
+    assert proposal.blind_spot == "wrong combinations of ordinary values"
+    assert proposal.borderline == "rows with correlated columns"
+    registered = Registry(home / "synthesizers").get("mine")
+    assert registered.proposal.program == proposal.program
+    assert registered.provenance["proposer"] == "openai:fake"
+
+    # what lies on disk is what the server received and sent, byte for byte
+    exchanges = list(Outbox(folder.path / "outbox").exchanges())
+    assert [one.request.body for one in exchanges] == [one.body for one in server.received]
+    assert json.loads(exchanges[-1].reply.body)["choices"][0]["message"]["content"] == reply(GOOD)  # type: ignore[union-attr]
+
+    describe, first, second, third = (one.messages for one in server.received)
+    assert "Describe this anomaly detector" in describe[1]["content"]
+    assert "It counts." in first[1]["content"]
+    assert "recombination" in first[1]["content"]
+    assert [one["role"] for one in third] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert "name 'nothing' is not defined" in second[3]["content"]
+    (hardness,) = folder.report(2).failures()
+    assert hardness.hint in third[5]["content"]
+    assert take_program(EASY).source in third[4]["content"]
+
+    printed = cli("outbox", folder.id)
+    for one in server.received:
+        assert one.body.decode() in printed.stdout
+    assert len(json.loads(cli("outbox", folder.id, "--json").stdout)["exchanges"]) == 4
+
+    before = {path: path.read_bytes() for path in sorted(folder.path.rglob("*")) if path.is_file()}
+    again = cli("replay", folder.id, "--json")
+    assert again.returncode == 0, again.stderr
+    assert [one["same_program"] for one in json.loads(again.stdout)["attempts"]] == [True] * 3
+    assert {path: path.read_bytes() for path in sorted(folder.path.rglob("*")) if path.is_file()} == before
+
+
+def test_replay_says_what_differs() -> None:
+    with serve(says(reply(COPIES))) as server:
+        folder, proposer = begin(server, budget=Budget(max_rounds=1))
+        graph.run(folder, proposer)
+    path = folder.attempt_folder(1) / "report.json"
+    kept = json.loads(path.read_text())
+    next(one for one in kept["verdicts"] if one["code"] == "novelty")["message"] = "changed"
+    path.write_text(json.dumps(kept))
+    (found,) = replay(folder)
+    assert (found.same_program, found.differing) == (True, ("novelty",))
+    for one in (folder.path / "outbox").glob("*.reply.http"):
+        one.unlink()
+    with pytest.raises(ChatModelError) as caught:
+        replay(folder)
+    assert caught.value.code == "not_kept"
+
+
+def test_replay_of_a_run_without_a_model(cli: Cli) -> None:
+    folder = graph.begin(CARD, proposer="embedded", budget=Budget(max_rounds=1))
+    graph.run(folder, EmbeddedProposer())
+    assert all(one.same for one in replay(folder))
+    nothing = cli("outbox", folder.id)
+    assert (nothing.stdout, "nothing left this machine" in nothing.stderr) == ("", True)
+
+
+USELESS = {
+    "empty": (says(""), "the reply was empty"),
+    "no code": (says("I think it is a good detector."), "holds no Python function"),
+    "cut": (says(f"```python\n{GOOD[:-60]}", finish="length"), "cut at the token limit"),
+    "refused in words": (says("I'm sorry, but I can't help with that."), "the model would not answer"),
+    "refused in form": (says(None, refusal="It is against my rules."), "against my rules"),
+}
+
+
+@pytest.mark.parametrize("name", USELESS)
+def test_answers_without_a_program_end_as_exhausted(name: str, home: Path) -> None:
+    step, said = USELESS[name]
+    with serve(step) as server:
+        folder, proposer = begin(server, budget=Budget(max_rounds=2))
+        result = graph.run(folder, proposer)
+    assert (result.status, result.best) == ("exhausted", 2)
+    assert "mine" not in Registry().names()
+    (verdict,) = folder.report(2).verdicts
+    assert (verdict.code, verdict.passed) == ("reply", False)
+    assert said in verdict.message
+    assert said in server.asked[1].messages[-1]["content"], "the next message says what was missing"
+
+
+class TestCandidates:
+    def test_the_best_verified_one_wins(self) -> None:
+        weaker = compose([STRATEGIES[0]], 1.8).program.source
+        with serve(says(reply(COPIES)), says(reply(GOOD)), says(reply(weaker))) as server:
+            folder, proposer = begin(server, candidates=3, budget=Budget(max_rounds=5))
+            result = graph.run(folder, proposer)
+        reports = [folder.report(number) for number in (1, 2, 3)]
+        assert [report.accepted for report in reports] == [False, True, True]
+        improbable = [report.verdict("validity").evidence["improbable"] for report in reports]  # type: ignore[union-attr]
+        assert improbable[1] > improbable[2]
+        assert (result.status, result.best) == ("accepted", 2)
+        assert len({one.body for one in server.asked}) == 1, "all were asked the same, side by side"
+        assert all(one.same for one in replay(folder))
+
+    def test_the_same_answer_twice_is_verified_once(self) -> None:
+        with serve(says(reply(COPIES))) as server:
+            folder, proposer = begin(server, candidates=2, budget=Budget(max_rounds=3))
+            graph.run(folder, proposer)
+        assert len(server.asked) == 5
+        assert folder.has_report(3)
+
+    def test_a_round_never_asks_for_more_than_the_budget(self) -> None:
+        with serve(says(reply(BROKEN)), says(reply(COPIES)), says(reply(EASY))) as server:
+            folder, proposer = begin(server, candidates=8, budget=Budget(max_rounds=2))
+            result = graph.run(folder, proposer)
+        assert (result.status, len(server.asked)) == ("exhausted", 2)
+
+    def test_they_need_a_model(self, cli: Cli, card_file: Path) -> None:
+        ended = cli("add-detector", card_file, "--candidates", "2")
+        assert ended.returncode == 2
+        assert "--model" in ended.stderr
+
+
+def test_a_conversation_that_is_too_long_is_shortened() -> None:
+    too_long = answers(400, "maximum context length is 4096 tokens", code="context_length_exceeded")
+    steps = [says(reply(BROKEN)), says(reply(EASY)), too_long, says(reply(GOOD))]
+    with serve(*steps) as server:
+        folder, proposer = begin(server)
+        result = graph.run(folder, proposer)
+    assert (result.status, result.best) == ("accepted", 3)
+    assert [len(one.messages) for one in server.asked] == [2, 4, 6, 4]
+    assert "hardness: FAILED" in server.asked[-1].messages[-1]["content"]
+
+
+def test_a_fault_ends_as_error_and_the_run_goes_on_later(cli: Cli, card_file: Path) -> None:
+    with serve(says(reply(COPIES)), answers(401, "bad key"), says(reply(GOOD))) as server:
+        ended = cli("add-detector", card_file, env={"LLMDAS_MODEL": "fake", "LLMDAS_BASE_URL": server.url})
+        assert ended.returncode == 12
+        (run,) = {
+            word for line in ended.stderr.splitlines() for word in line.split() if word.startswith("mine-")
+        }
+        assert f"add-detector --resume {run}" in ended.stderr
+        assert ended.stderr.splitlines()[-1].startswith(
+            f"error: {server.url}/chat/completions: the server answers 401"
+        )
+        assert RunFolder.find(run).result().status == "error"  # type: ignore[union-attr]
+        # the run knows its model; the environment may have forgotten it
+        resumed = cli("add-detector", "--resume", run, "--json")
+        assert resumed.returncode == 0, resumed.stderr
+        assert [len(one.messages) for one in server.asked] == [2, 4, 4]
+    assert json.loads(resumed.stdout)["status"] == "accepted"
+
+
+class TestModelObjects:
+    """Any chat model of langchain-core drives the graph, and its run is kept and replayed alike."""
+
+    def test_one_of_them(self) -> None:
+        folder = graph.begin(CARD, proposer="mine")
+        model = FakeListChatModel(responses=[reply(COPIES), reply(GOOD)])
+        result = graph.run(folder, ChatProposer(model, folder))
+        assert (result.status, result.best) == ("accepted", 2)
+        assert all(one.same for one in replay(folder))
+        first = next(Outbox(folder.path / "outbox").exchanges())
+        assert first.request.head == "INVOKE mine"
+        assert "# The contract" in json.loads(first.request.body)["messages"][1][1]
+
+    def test_how_it_says_that_it_was_cut(self) -> None:
+        for ending in (
+            {"stop_reason": "max_tokens"},
+            {"done_reason": "length"},
+            {"finish_reason": "MAX_TOKENS"},
+        ):
+            folder = graph.begin(CARD, proposer="mine", budget=Budget(max_rounds=1))
+            model = GenericFakeChatModel(messages=iter([AIMessage(GOOD[:-60], response_metadata=ending)]))
+            graph.run(folder, ChatProposer(model, folder))
+            assert "cut at the token limit" in folder.report(1).verdicts[0].message
+
+    def test_what_it_raises_is_told(self) -> None:
+        folder = graph.begin(CARD, proposer="mine")
+        with pytest.raises(ChatModelError, match=r"mine: .*(StopIteration|generator)"):
+            graph.run(folder, ChatProposer(GenericFakeChatModel(messages=iter([])), folder))
+        assert folder.result().status == "error"  # type: ignore[union-attr]
+
+
+class TestPrompts:
+    def test_a_users_own_goes_before_the_packages(self, home: Path) -> None:
+        own = home / "prompts" / "system.md"
+        own.parent.mkdir(parents=True)
+        own.write_text("You are terse.", encoding="utf-8")
+        with serve(says(reply(COPIES))) as server:
+            folder, proposer = begin(server, budget=Budget(max_rounds=1))
+            own.write_text("You are verbose.", encoding="utf-8")
+            graph.run(folder, proposer)
+            assert server.asked[0].messages[0]["content"] == "You are terse."
+        assert all(one.same for one in replay(folder)), "a run keeps the prompts that it was begun with"
+
+    @pytest.mark.parametrize(
+        ("text", "said"), [("Costs $5", "dollar sign"), ("Use $cards", "'$cards' is no field of this prompt")]
+    )
+    def test_one_that_cannot_be_filled_in_is_refused(
+        self, text: str, said: str, cli: Cli, home: Path, card_file: Path
+    ) -> None:
+        own = home / "prompts" / "propose.md"
+        own.parent.mkdir(parents=True)
+        own.write_text(text, encoding="utf-8")
+        ended = cli("add-detector", card_file, "--model", "x", "--base-url", "http://127.0.0.1:9/v1")
+        assert ended.returncode == 3
+        assert f"{own}: " in ended.stderr
+        assert said in ended.stderr
+        assert not list((home / "runs").glob("mine-*")), "nothing half-made stays behind"
+
+    def test_each_uses_all_its_fields(self, tmp_path: Path) -> None:
+        prompts = Prompts(tmp_path)
+        for name, fields in NAMES.items():
+            filled = prompts.fill(name, **{field: f"<<{field}>>" for field in fields})
+            assert all(f"<<{field}>>" in filled for field in fields)
+
+    def test_the_contract_that_they_show_is_one_that_the_sandbox_takes(self, tmp_path: Path) -> None:
+        text = Prompts(tmp_path).fill("propose", **dict.fromkeys(NAMES["propose"], ""))
+        code = text.partition("```python\n")[2].partition("```")[0]
+        from llmdas_agent.programs import SynthesisProgram
+
+        check_source(SynthesisProgram(code.replace("...", "rows = X_train", 1)))
+
+    def test_a_detectors_own_errors_stay_out(self) -> None:
+        with serve(says(reply(COPIES))) as server:
+            folder, proposer = begin(server, budget=Budget(max_rounds=1))
+            graph.run(folder, proposer)
+            profile = BlindSpotProfile.model_validate_json((folder.path / "profile.json").read_bytes())
+            noted = profile.model_copy(update={"notes": ("/home/anna/patients.csv not found",)})
+            folder.save_profile(noted)
+            from llmdas_agent.agent.proposers import Brief
+
+            proposer.propose(Brief(CARD, folder.profile(), ()))
+        assert b"anna" not in server.asked[-1].body
+
+
+EVERY_WRITE = """
+import os, pathlib, signal, sys
+from functools import partial
+import langchain_openai  # once, not in every child
+from llmdas_agent.agent import graph
+from llmdas_agent.agent.chat import ChatProposer
+from llmdas_agent.agent.runs import RunFolder
+from llmdas_agent.agent.settings import ModelSettings
+from llmdas_agent.cards import load_card
+from llmdas_agent.verification import SCENARIOS, ToyBench
+
+home, url, card = sys.argv[1:]
+graph.ToyBench = partial(ToyBench, scenarios=SCENARIOS[:1])
+model = ModelSettings("openai", "fake", url, timeout=20)
+written = pathlib.Path.replace
+
+def walk(last):
+    "Walk the graph and be killed after the last-th write."
+    runs = sorted(pathlib.Path(os.environ["LLMDAS_HOME"], "runs").glob("mine-*"))
+    if runs:
+        folder = RunFolder(runs[0])
+    else:
+        folder = graph.begin(load_card(card), proposer=model.id, model=model.as_dict())
+    left = last
+    def replace(self, target):
+        nonlocal left
+        done = written(self, target)
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    pathlib.Path.replace = replace
+    result = graph.run(folder, ChatProposer(model, folder))
+    os._exit(0 if result.status == "accepted" else 1)
+
+def child(last):
+    pid = os.fork()
+    if pid == 0:
+        walk(last)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+kills = 0
+while True:
+    os.environ["LLMDAS_HOME"] = os.path.join(home, str(kills))
+    ended = child(kills + 1)
+    if ended == 0:
+        break
+    assert ended == -signal.SIGKILL, ended
+    kills += 1
+    ended = child(0)
+    assert ended == 0, (kills, ended)
+print(kills)
+"""
+
+
+def test_a_run_killed_after_any_write_asks_nothing_twice(tmp_path: Path, card_file: Path) -> None:
+    with serve(by_turn(reply(COPIES), reply(GOOD))) as server:
+        ended = subprocess.run(
+            [sys.executable, "-c", EVERY_WRITE, str(tmp_path), server.url, str(card_file)],
+            capture_output=True,
+            text=True,
+            timeout=280,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        assert ended.returncode == 0, ended.stderr
+        kills = int(ended.stdout)
+        assert kills >= 20, "prompts, profile, requests, replies, programs, reports, the registry, the result"
+        # two questions for every walk, however it was interrupted
+        assert len(server.asked) == 2 * (kills + 1)
+    programs = {
+        (tmp_path / str(number) / "synthesizers" / "mine" / "0001" / "program.py").read_text()
+        for number in range(kills + 1)
+    }
+    assert programs == {take_program(GOOD).source}
