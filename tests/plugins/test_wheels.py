@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -49,13 +53,29 @@ def test_every_package_is_found_with_its_version_and_what_it_registers(site: Pat
     assert brought | {"knn": "plugin", "lof": "plugin", "drl": "plugin"} == brought
 
 
+@pytest.mark.parametrize("statement", ["import llmdas_agent", "from llmdas_agent.cli.main import app; app()"])
+def test_help_and_the_package_itself_import_nothing_of_a_plugin(
+    site: Path, tmp_path: Path, statement: str
+) -> None:
+    code = (
+        "import json, sys; sys.argv = ['llmdas-agent', '--help']\n"
+        f"try:\n    {statement}\nexcept SystemExit:\n    pass\n"
+        "open('modules.json', 'w').write(json.dumps(list(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    loaded = {name.partition(".")[0] for name in json.loads((tmp_path / "modules.json").read_text())}
+    assert "llmdas_agent" in loaded
+    assert not loaded & {"llmdas_neighbors", "llmdas_drl", "torch", "numpy", "sklearn", "pyod"}
+
+
 def test_a_synthesizer_is_verified_once_before_its_first_use(
     site: Path, shell: Shell, normal: Path, home: Path
 ) -> None:
     use = (
-        'python -c "import polars; from llmdas_agent import EnhancedDetector;'
+        f'{sys.executable} -c "import polars; from llmdas_agent import EnhancedDetector;'
         "EnhancedDetector('knn', random_state=0).fit(polars.read_csv('normal.csv'))\""
-    ).replace("python", __import__("sys").executable)
+    )
     refused = shell(use, site)
     assert "NotAcceptedError" in refused.stderr
     assert "the program that llmdas-neighbors brings was not verified here yet" in refused.stderr
@@ -102,7 +122,7 @@ def test_a_program_that_does_not_pass_here_is_not_used(
     package = tmp_path / "package" / "llmdas_neighbors"
     shutil.copytree(source, package)
     folder = package / "synthesizers" / "knn"
-    digest = __import__("hashlib").sha256(program.encode()).hexdigest()
+    digest = hashlib.sha256(program.encode()).hexdigest()
     (folder / "program.py").write_text(program)
     for name, key in (("synthesizer.json", "digest"), ("report.json", "program_digest")):
         told = json.loads((folder / name).read_text())
