@@ -134,10 +134,11 @@ INTERRUPTED = """
 import os, signal, sys
 from llmdas_agent.agent import graph
 from llmdas_agent.agent.runs import RunFolder
+from llmdas_agent.agent.steps import Steps
 sys.path.insert(0, {tests!r})
 from test_graph import Scripted, COPIES, GOOD
 node, moment, how = sys.argv[2:5]
-original = getattr(graph._Agent, node)
+original = getattr(Steps, node)
 def killed(self, state):
     if moment == "before":
         os.kill(os.getpid(), getattr(signal, how))
@@ -146,7 +147,7 @@ def killed(self, state):
         os.kill(os.getpid(), getattr(signal, how))
     return update
 killed.__name__ = node
-setattr(graph._Agent, node, killed)
+setattr(Steps, node, killed)
 graph.run(RunFolder.find(sys.argv[1]), Scripted(COPIES, GOOD))
 """
 
