@@ -41,7 +41,7 @@ def doctor(model: ModelOption = None, base_url: BaseUrlOption = None, as_json: J
 
     from ..config import data_dir
     from ..plugins import load_plugins
-    from ..sandbox import layers
+    from ..sandbox import grade, layers
 
     versions = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
     found = layers()
@@ -51,6 +51,7 @@ def doctor(model: ModelOption = None, base_url: BaseUrlOption = None, as_json: J
         emit_json(
             {
                 "sandbox": [{"name": one.name, "state": one.state, "detail": one.detail} for one in found],
+                "sandbox_grade": grade(found),
                 "chat_model": chat,
                 "versions": versions,
                 "data_dir": str(data_dir()),
@@ -65,10 +66,11 @@ def doctor(model: ModelOption = None, base_url: BaseUrlOption = None, as_json: J
     table.add_column("detail")
     colours = {"active": "green", "weaker": "yellow", "missing": "red"}
     for one in found:
-        table.add_row(one.name, f"[{colours[one.state]}]{one.state}[/]", one.detail)
+        table.add_row(one.name, f"[{colours[one.state]}]{one.state}[/]", escape(one.detail))
     screen = console()
     screen.print(table)
-    screen.print(f"\nchat model   {escape(chat['found'])}", soft_wrap=True)
+    screen.print(f"\nsandbox   {escape(grade(found))}")
+    screen.print(f"chat model   {escape(chat['found'])}", soft_wrap=True)
     screen.print("versions   " + ", ".join(f"{name} {number}" for name, number in versions.items()))
     screen.print(f"registry and runs   {data_dir()}", soft_wrap=True)
     screen.print("detectors   " + ", ".join(sorted(plugins.detectors)))

@@ -100,5 +100,6 @@ def test_probe_gives_the_profile_as_data(cli: Cli) -> None:
 def test_doctor_lists_the_layers(cli: Cli, home: Path) -> None:
     data = json.loads(cli("doctor", "--json").stdout)
     assert {layer["state"] for layer in data["sandbox"]} <= {"active", "missing", "weaker"}
+    assert data["sandbox_grade"].partition(":")[0] in {"full", "reduced", "refused"}
     assert data["data_dir"] == str(home)
     assert data["versions"]["RestrictedPython"] == "9.0"
