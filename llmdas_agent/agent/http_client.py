@@ -47,7 +47,7 @@ class ModelClient(httpx2.Client):
     def __init__(self, outbox: Outbox, *, timeout: float, key: SecretStr | None, local: bool) -> None:
         limits = httpx2.Timeout(timeout, connect=min(timeout, 10.0))
         # A redirect could carry the prompt to another host; it is a fault instead.
-        super().__init__(timeout=limits, follow_redirects=False, mounts={"all://": None} if local else None)
+        super().__init__(timeout=limits, follow_redirects=False, mounts=_DIRECT if local else None)
         self._outbox = outbox
         self._seconds = timeout
         self._key = key.get_secret_value() if key else ""
@@ -118,6 +118,9 @@ class ModelClient(httpx2.Client):
 
 
 _JSON = {"content-type": "application/json"}
+
+# each of these goes before the same one that the environment names a proxy for
+_DIRECT = {"all://": None, "http://": None, "https://": None}
 
 
 def is_local(host: str) -> bool:
