@@ -142,7 +142,8 @@ def test_a_full_disk_leaves_what_was_there(registry: Registry, tmp_path: Path) -
     script = (
         "import resource, signal, sys, json; from pathlib import Path; sys.path.insert(0, sys.argv[2]);"
         "from test_registry import make; from llmdas_agent.registry import Registry;"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300));"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300));"
         "Registry(Path(sys.argv[1])).add(make(source='y = 2\\n' * 200))"
     )
     command = [sys.executable, "-c", script, str(registry.root), str(Path(__file__).parent)]
