@@ -133,7 +133,7 @@ def _proposal(answer: Answer) -> Proposal:
     problem = taken.problem
     if problem and (answer.refusal or _STOPPED.match(text)):
         words = " ".join((answer.refusal or text).split())[:200]
-        problem = f"nothing usable: the model would not answer: '{words}'. Try another model if it stays so."
+        problem = f"nothing usable: the model would not answer: '{words}'. Try another model if it stays so"
     before = text.partition("```")[0]
     return Proposal(
         program=SynthesisProgram(taken.source or text),

@@ -235,4 +235,4 @@ def _explain(statements: list[Statement], broken: list[Broken], *, cut: bool) ->
 
 
 def _nothing(why: str, instead: str = _ASK) -> Taken:
-    return Taken("", f"nothing usable: {why}. {instead}.")
+    return Taken("", f"nothing usable: {why}. {instead}")

@@ -117,9 +117,11 @@ def resolve(model: str | None = None, base_url: str | None = None) -> ModelSetti
     )
     if provider != "openai":
         return settings
-    url = base_url or env.get("LLMDAS_BASE_URL") or env.get("OPENAI_BASE_URL") or stored.get("base_url")
+    url = base_url
+    if url is None:
+        url = env.get("LLMDAS_BASE_URL") or env.get("OPENAI_BASE_URL") or stored.get("base_url") or OPENAI_URL
     key = env.get("LLMDAS_API_KEY") or env.get("OPENAI_API_KEY")
-    settings = replace(settings, base_url=_checked(url or OPENAI_URL), key=SecretStr(key) if key else None)
+    settings = replace(settings, base_url=_checked(url), key=SecretStr(key) if key else None)
     if key is None and settings.base_url == OPENAI_URL:
         raise InputError(
             "no key for OpenAI's server",

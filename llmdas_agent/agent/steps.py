@@ -228,7 +228,9 @@ class Steps:
         strength = "" if proposal.strength == 1 else f", strength {proposal.strength:g}"
         self.tell(
             "proposal",
-            proposal.problem or f"{proposal.strategy}{strength}: aims at {proposal.blind_spot}",
+            "an answer without a program"
+            if proposal.problem
+            else f"{proposal.strategy}{strength}: aims at {proposal.blind_spot}",
             round=number,
             digest=proposal.program.digest,
             strategy=proposal.strategy,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from fake_server import FakeServer, answers, by_turn, says, serve
 from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
-from llmdas_agent.agent import graph
+from llmdas_agent.agent import graph, steps
 from llmdas_agent.agent.chat import ChatProposer
 from llmdas_agent.agent.embedded import STRATEGIES, EmbeddedProposer, compose
 from llmdas_agent.agent.outbox import Outbox
@@ -55,7 +56,7 @@ COPIES = (
 @pytest.fixture(autouse=True)
 def few_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here depends on how many kinds of toy data there are; the commands use them all."""
-    monkeypatch.setattr(graph, "ToyBench", partial(ToyBench, scenarios=SCENARIOS[:3]))
+    monkeypatch.setattr(steps, "ToyBench", partial(ToyBench, scenarios=SCENARIOS[:3]))
 
 
 @pytest.fixture
@@ -324,11 +325,20 @@ class TestPrompts:
         assert b"anna" not in server.asked[-1].body
 
 
+def test_the_python_of_the_page_for_model_users_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    scope: dict[str, object] = {}
+    exec(compile(code, "docs/models.md", "exec"), scope)
+    assert scope["result"].status == "exhausted"  # type: ignore[attr-defined]
+
+
 EVERY_WRITE = """
 import os, pathlib, signal, sys
 from functools import partial
 import langchain_openai  # once, not in every child
-from llmdas_agent.agent import graph
+from llmdas_agent.agent import graph, steps
 from llmdas_agent.agent.chat import ChatProposer
 from llmdas_agent.agent.runs import RunFolder
 from llmdas_agent.agent.settings import ModelSettings
@@ -336,7 +346,7 @@ from llmdas_agent.cards import load_card
 from llmdas_agent.verification import SCENARIOS, ToyBench
 
 home, url, card = sys.argv[1:]
-graph.ToyBench = partial(ToyBench, scenarios=SCENARIOS[:1])
+steps.ToyBench = partial(ToyBench, scenarios=SCENARIOS[:1])
 model = ModelSettings("openai", "fake", url, timeout=20)
 written = pathlib.Path.replace
 

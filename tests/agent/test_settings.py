@@ -82,6 +82,7 @@ def test_what_a_run_keeps_is_read_back() -> None:
         ((None, LOCAL), "no model is named"),
         (("openai:", LOCAL), "names no model"),
         ((":x", LOCAL), "names no model"),
+        (("x", ""), "no address of a server"),
         (("x", "localhost:11434"), "no address of a server"),
         (("x", "ftp://host/v1"), "no address of a server"),
         (("x", "http://anna:secret@host/v1"), "holds a user, a password or a query"),
