@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 @pytest.fixture(autouse=True, scope="session")
 def home_of_shared_fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -32,6 +30,11 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
         "LANGSMITH_TRACING",
         "LANGCHAIN_TRACING_V2",
         "LLMDAS_DEBUG",
+        "LLMDAS_API_KEY",
+        "LLMDAS_BASE_URL",
+        "LLMDAS_MAX_TOKENS",
+        "LLMDAS_MODEL",
+        "LLMDAS_TIMEOUT",
     ):
         monkeypatch.delenv(name, raising=False)
     return folder

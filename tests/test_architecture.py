@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import ROOT
+from places import ROOT
 from numpydoc.validate import validate
 
 PACKAGE = "llmdas_agent"

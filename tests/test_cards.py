@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from places import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score

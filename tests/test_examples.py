@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
-from conftest import ROOT
+from places import ROOT
 
 
 def test_the_breast_cancer_tables_hold_features_alone_and_the_truth_apart(tmp_path: Path) -> None:

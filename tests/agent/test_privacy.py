@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ROOT
+from places import ROOT
 from fake_server import answers, says, serve
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -129,10 +129,13 @@ def _environments_of_children(process: subprocess.Popen[bytes]) -> list[dict[str
     """Collect the environments of all processes below one while it runs."""
     found: dict[int, dict[str, str]] = {}
     parent = psutil.Process(process.pid)
+    own = parent.cmdline()
     while process.poll() is None:
         try:
             for child in parent.children(recursive=True):
-                found[child.pid] = child.environ()
+                # between fork and exec a child still wears its parent's memory
+                if child.cmdline() != own:
+                    found[child.pid] = child.environ()
         except psutil.Error:  # it ended, or belongs to another namespace, between two looks
             pass
         time.sleep(0.02)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from places import ROOT
 
 from llmdas_agent.agent.outbox import Outbox
 from llmdas_agent.agent.replay import replay

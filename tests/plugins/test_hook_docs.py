@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from places import ROOT
 
 from llmdas_agent.plugins import hookspecs
 

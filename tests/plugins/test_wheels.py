@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import ROOT
+from places import ROOT
 from sklearn.datasets import load_breast_cancer
 
 from .conftest import Shell, install, wheel_of, write_package
@@ -69,8 +69,8 @@ def test_help_and_the_package_itself_import_nothing_of_a_plugin(
     assert not loaded & {"llmdas_neighbors", "llmdas_drl", "torch", "numpy", "sklearn", "pyod"}
 
 
-def test_a_synthesizer_is_verified_once_before_its_first_use(
-    site: Path, shell: Shell, normal: Path, home: Path
+def test_it_is_verified_before_its_first_use_saved_with_and_missed_when_it_is_gone(
+    site: Path, shell: Shell, normal: Path, tmp_path: Path, home: Path
 ) -> None:
     use = (
         f'{sys.executable} -c "import polars; from llmdas_agent import EnhancedDetector;'
@@ -80,27 +80,18 @@ def test_a_synthesizer_is_verified_once_before_its_first_use(
     assert "NotAcceptedError" in refused.stderr
     assert "the program that llmdas-neighbors brings was not verified here yet" in refused.stderr
     assert "Run `llmdas-agent plugin verify knn` once" in refused.stderr
+
     fitted = shell("llmdas-agent fit knn normal.csv --output model/", site)
     assert fitted.returncode == 0, fitted.stderr
     record = json.loads((home / "verified" / "knn.json").read_text())
     assert record["versions"]["llmdas-neighbors"] == "0.1.0"
     assert "numpy" in record["versions"] and len(record["digest"]) == 64
-    assert shell(use, site).returncode == 0
-    # another version of anything that the findings depend on makes the record void
-    record["versions"]["numpy"] = "0.1"
-    (home / "verified" / "knn.json").write_text(json.dumps(record))
-    assert "not verified here yet" in shell(use, site).stderr
-
-
-def test_what_was_saved_with_a_plugin_names_it_when_it_is_gone(
-    site: Path, shell: Shell, normal: Path, tmp_path: Path
-) -> None:
-    assert shell("llmdas-agent fit knn normal.csv --output model/", site).returncode == 0
     # the fitted detector itself is in the folder, not the rows to fit it again
     assert list((tmp_path / "model").glob("base-*.skops"))
     assert not (tmp_path / "model" / "rows.npz").exists()
     scored = shell("llmdas-agent score model/ normal.csv", site)
     assert scored.stdout.startswith("score,label,p_value\n") and scored.stdout.count("\n") == 121
+
     gone = tmp_path / "gone"
     gone.mkdir()
     missed = shell("llmdas-agent score model/ normal.csv", gone)
@@ -108,6 +99,11 @@ def test_what_was_saved_with_a_plugin_names_it_when_it_is_gone(
     (line,) = missed.stderr.splitlines()
     assert "there is no module 'llmdas_neighbors'" in line
     assert line.endswith("The base came with the package llmdas-neighbors: `pip install llmdas-neighbors`")
+
+    # another version of anything that the findings depend on makes the record void
+    record["versions"]["numpy"] = "0.1"
+    (home / "verified" / "knn.json").write_text(json.dumps(record))
+    assert "not verified here yet" in shell(use, site).stderr
 
 
 def test_a_program_that_does_not_pass_here_is_not_used(
