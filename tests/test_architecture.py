@@ -15,8 +15,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from places import ROOT
 from numpydoc.validate import validate
+
+from places import ROOT
 
 PACKAGE = "llmdas_agent"
 HOME = ROOT / PACKAGE

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from places import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
@@ -29,6 +28,7 @@ from llmdas_agent.cards import (
 from llmdas_agent.cli.cards import app
 from llmdas_agent.detectors import DetectorSource
 from llmdas_agent.errors import CardError, DetectorError, InputError, LlmdasError, StorageError
+from places import ROOT
 
 SHIPPED = sorted(Path(detector_cards.__file__).parent.glob("*.yaml"))
 EXAMPLES = sorted((ROOT / "examples" / "cards").glob("*.yaml"))

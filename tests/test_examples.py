@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+
 from places import ROOT
 
 

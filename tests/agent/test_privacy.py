@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from places import ROOT
 from fake_server import answers, says, serve
+
+from places import ROOT
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from places import ROOT
 
 from llmdas_agent.agent.outbox import Outbox
 from llmdas_agent.agent.replay import replay
 from llmdas_agent.agent.runs import RunFolder
+from places import ROOT
 
 PYTHON = os.environ.get("LLMDAS_SMALL_MODEL")
 

@@ -8,9 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from places import ROOT
 
 from llmdas_agent.plugins import hookspecs
+from places import ROOT
 
 from .conftest import Shell, install, wheel_of, write_package
 

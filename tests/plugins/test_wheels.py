@@ -12,8 +12,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from places import ROOT
 from sklearn.datasets import load_breast_cancer
+
+from places import ROOT
 
 from .conftest import Shell, install, wheel_of, write_package
 
@@ -26,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plugins")
     for name in PACKAGES:
         shutil.copytree(
-            ROOT / "plugins" / name, folder / name, ignore=shutil.ignore_patterns("dist", "build")
+            ROOT / "plugins" / name, folder / name, ignore=shutil.ignore_patterns("dist", "__pycache__")
         )
         install(wheel_of(folder / name), folder / "site")
     return folder / "site"
