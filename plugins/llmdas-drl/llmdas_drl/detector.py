@@ -24,6 +24,9 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
     the hidden vector still tells the row's direction, and that different rows get different weights. A row
     whose hidden vector the basis does not add up to is abnormal.
 
+    Network, loss and score are as published. The authors tune `a`, `s` and more for every table; the defaults
+    here are one setting for all, and train more gently: the package's README says what that gains.
+
     Parameters
     ----------
     contamination : float
@@ -36,6 +39,8 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
         Passes over the rows.
     batch_size : int
         Rows of one step.
+    max_batches : int or None
+        Batches after which an epoch ends early, drawn anew in each; None for whole passes.
     learning_rate, decay, weight_decay : float
         Of Adam; the rate is multiplied by `decay` after every epoch.
     a, s : float
@@ -61,7 +66,8 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
         n_basis: int = 5,
         epochs: int = 200,
         batch_size: int = 512,
-        learning_rate: float = 0.05,
+        max_batches: int | None = 2,
+        learning_rate: float = 0.002,
         decay: float = 0.98,
         weight_decay: float = 1e-5,
         a: float = 0.01,
@@ -75,6 +81,7 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
         self.n_basis = n_basis
         self.epochs = epochs
         self.batch_size = batch_size
+        self.max_batches = max_batches
         self.learning_rate = learning_rate
         self.decay = decay
         self.weight_decay = weight_decay

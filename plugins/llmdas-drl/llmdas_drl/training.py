@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,7 +76,7 @@ def train(detector: DRL, X: NDArray[np.float64], seed: int) -> dict[str, NDArray
     )
     decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, detector.decay)
     for _ in range(detector.epochs):
-        for batch in _batches(rows, detector.batch_size, setting.chance):
+        for batch in islice(_batches(rows, detector.batch_size, setting.chance), detector.max_batches):
             optimizer.zero_grad()
             _loss(network, batch, setting).backward()
             optimizer.step()
