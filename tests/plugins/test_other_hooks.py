@@ -1,0 +1,180 @@
+"""Scenarios, checks, proposers and commands of plugins: beside the package's own, and named when unsound."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from llmdas_agent.agent.named import named_proposer
+from llmdas_agent.errors import PluginError, UnknownNameError
+from llmdas_agent.plugins import load_plugins
+from llmdas_agent.programs import SynthesisProgram
+from llmdas_agent.registry import resolve
+from llmdas_agent.verification import SCENARIOS, ToyBench, all_scenarios, verify
+from llmdas_agent.verification.checks import CHECKS
+
+from .conftest import Shell
+
+HEAD = "from llmdas_agent.plugins import CommandEntry, hookimpl\n\n@hookimpl\ndef llmdas_{kind}():\n    "
+PROGRAM = SynthesisProgram(
+    "def generate_hard_anomalies(n_samples, model, X_train, rng):\n"
+    "    rows = X_train[rng.integers(len(X_train), size=n_samples)]\n"
+    "    return rows + rng.normal(size=rows.shape) * X_train.std(axis=0)\n"
+)
+
+Plug = Callable[..., None]
+
+
+def write(site: Path, distribution: str, kind: str, body: str, point: str = "plugin") -> None:
+    """Write a plugin as an installer leaves it."""
+    module = distribution.replace("-", "_")
+    (site / f"{module}.py").write_text(HEAD.format(kind=kind) + body)
+    info = site / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[llmdas_agent]\n{point} = {module}\n")
+
+
+@pytest.fixture
+def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
+    """Install plugins into this process, and forget them afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    known = set(sys.modules)
+
+    def install(distribution: str, kind: str, body: str) -> None:
+        write(tmp_path, distribution, kind, body)
+        load_plugins.cache_clear()
+
+    yield install
+    load_plugins.cache_clear()
+    for name in set(sys.modules) - known:
+        if name.startswith("test_"):
+            del sys.modules[name]
+
+
+def test_a_sound_scenario_joins_and_an_unsound_one_is_named(plug: Plug) -> None:
+    laplace = (
+        "import numpy as np\n    from llmdas_agent.verification import Scenario\n"
+        "    class Laplace(Scenario):\n"
+        "        def sample(self, n, rng):\n            return rng.laplace(size=(n, self.d))\n"
+        "        def log_density(self, X):\n"
+        "            return -np.abs(X).sum(axis=1) - self.d * np.log(2)\n"
+    )
+    plug("test-sound", "scenarios", laplace + "    return [Laplace('laplace', 3, 100)]\n")
+    unsound = {
+        "not finite": "def log_density(self, X):\n            return np.full(len(X), np.nan)\n",
+        "raises": "def log_density(self, X):\n            raise OSError('gone')\n",
+        "unseeded": "def sample(self, n, rng):\n            return np.random.laplace(size=(n, self.d))\n",
+        "too wide": "def sample(self, n, rng):\n            return rng.laplace(size=(n, self.d + 1))\n",
+    }
+    for number, (name, method) in enumerate(unsound.items()):
+        made = f"    class Odd(Laplace):\n        {method}    return [Odd('{name}', 3, 100)]\n"
+        plug(f"test-unsound{number}", "scenarios", laplace + made)
+    assert [one.name for one in all_scenarios()] == [*(one.name for one in SCENARIOS), "laplace"]
+    told = {problem.plugin: problem.what for problem in load_plugins().problems}
+    assert told == {
+        "test-unsound0": "its toy scenario 'not finite' is left out: log_density must give one finite number "
+        "per row, and not the same for all",
+        "test-unsound1": "its toy scenario 'raises' is left out: OSError: gone",
+        "test-unsound2": "its toy scenario 'unseeded' is left out: sample gives other rows under the same "
+        "seed",
+        "test-unsound3": "its toy scenario 'too wide' is left out: 20 rows of 3 columns were asked for, and "
+        "sample returned (20, 4)",
+    }
+
+
+def test_a_check_joins_and_one_that_breaks_says_nothing_of_the_program(plug: Plug) -> None:
+    report = "from llmdas_agent.report import Verdict\n    def {name}(evidence):\n        {body}\n"
+    report += "    return [{name}]\n"
+    plug(
+        "test-strict",
+        "checks",
+        report.format(name="never", body="return Verdict(code='never', passed=False, message='No.')"),
+    )
+    plug("test-breaks", "checks", report.format(name="breaks", body="return 1 / 0"))
+    plug(
+        "test-otherwise",
+        "checks",
+        report.format(name="named", body="return Verdict(code='else', passed=True, message='Yes.')"),
+    )
+    found = verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
+    assert [verdict.code for verdict in found.verdicts][-len(CHECKS) - 1 :] == [
+        *(check.__name__ for check in CHECKS),
+        "never",
+    ]
+    assert found.complete and not found.accepted
+    told = {problem.plugin: problem.what for problem in load_plugins().problems}
+    assert told == {
+        "test-breaks": "its check 'breaks' is left out: ZeroDivisionError: division by zero",
+        "test-otherwise": "its check 'named' is left out: TypeError: it must return a Verdict whose code is "
+        "'named'",
+    }
+
+
+def test_names_of_the_package_s_own_scenarios_checks_and_proposers_are_not_to_be_had(plug: Plug) -> None:
+    plug(
+        "test-scenario",
+        "scenarios",
+        "from llmdas_agent.verification import SCENARIOS\n    return [SCENARIOS[0]]\n",
+    )
+    plug(
+        "test-check",
+        "checks",
+        "from llmdas_agent.verification.checks import CHECKS\n    return [CHECKS[0]]\n",
+    )
+    plug(
+        "test-proposer",
+        "proposers",
+        "from llmdas_agent.agent.embedded import EmbeddedProposer\n    return [EmbeddedProposer()]\n",
+    )
+    with pytest.raises(
+        PluginError, match="toy scenario 'few_rows' is brought by llmdas-agent and by test-sc"
+    ):
+        all_scenarios()
+    with pytest.raises(PluginError, match="check 'determinism' is brought by llmdas-agent and by test-check"):
+        verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
+    with pytest.raises(PluginError, match="proposer 'embedded' is brought by llmdas-agent and by test-prop"):
+        named_proposer("embedded")
+
+
+def test_a_proposer_is_found_by_its_name(plug: Plug) -> None:
+    plug(
+        "test-named",
+        "proposers",
+        "class Mine:\n        name = 'mine'\n        def propose(self, brief): return None\n"
+        "    return [Mine()]\n",
+    )
+    assert named_proposer("mine").name == "mine"
+    assert named_proposer("embedded").name == "embedded"
+    with pytest.raises(UnknownNameError, match="Did you mean 'mine'"):
+        named_proposer("mime")
+
+
+def test_commands_are_named_in_the_help_and_imported_when_called(tmp_path: Path, shell: Shell) -> None:
+    entry = "return [CommandEntry('{name}', 'Do a thing.', '{app}')]\n"
+    write(
+        tmp_path, "test-hello", "commands", entry.format(name="hello", app="hello_app:app"), "hello-commands"
+    )
+    (tmp_path / "hello_app.py").write_text(
+        "import typer\napp = typer.Typer()\n@app.command()\n"
+        "def hello(to: str):\n    typer.echo('hello ' + to)\n"
+    )
+    write(tmp_path, "test-gone", "commands", entry.format(name="gone", app="gone_app:app"), "commands")
+    write(tmp_path, "test-fit", "commands", entry.format(name="fit", app="gone_app:app"), "commands")
+    write(tmp_path, "test-point", "commands", entry.format(name="point", app="gone_app:app"), "point")
+    shown = shell("llmdas-agent --help", tmp_path)
+    assert shown.returncode == 0 and shown.stdout.count("Do a thing.") == 2
+    (line,) = shown.stderr.splitlines()
+    assert "plugin test-fit: its command 'fit' is left out: llmdas-agent has one of that name" in line
+    assert shell("llmdas-agent hello you", tmp_path).stdout == "hello you\n"
+    gone = shell("llmdas-agent gone", tmp_path)
+    assert gone.returncode == 11
+    assert "command 'gone' of test-gone could not be imported: ModuleNotFoundError" in gone.stderr
+    assert "Normal" in shell("llmdas-agent fit --help", tmp_path).stdout.title()
+    listed = shell("llmdas-agent plugin list --json", tmp_path).stdout
+    assert "its entry point brings commands and must be named 'point-commands'" in listed
+    unknown = shell("llmdas-agent hallo", tmp_path)
+    assert unknown.returncode == 2 and "No such command 'hallo'" in unknown.stderr
