@@ -191,6 +191,10 @@ class ChatModelError(LlmdasError):
         super().__init__(what, where=where, hint=hint)
         self.code = code
 
+    def as_dict(self) -> dict[str, str | int]:
+        """Return the error as plain data, with its code."""
+        return super().as_dict() | {"code": self.code}
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a sentence with the nearest known name, or the list of all when none is near.

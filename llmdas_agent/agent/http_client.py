@@ -62,7 +62,10 @@ class ModelClient(httpx2.Client):
             For every fault, after as many tries as it is worth.
         """
         if request.method == "POST" and (kept := self._outbox.answer(request.read())) is not None:
-            return httpx2.Response(200, headers=_JSON, content=kept, request=request)
+            fault = of_reply(int(kept.status), {}, kept.body, where=str(request.url))
+            if fault is not None:
+                raise self._told(fault, 1)
+            return httpx2.Response(200, headers=_JSON, content=kept.body, request=request)
         outgoing = self._bare(request)
         for tried in range(1, TRIES + 1):
             answered = self._once(outgoing, options)

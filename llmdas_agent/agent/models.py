@@ -119,10 +119,16 @@ class ChatModel:
             {"model": self.name, "messages": [list(one) for one in messages]}, indent=1
         ).encode()
         kept = self._outbox.answer(body)
+        if kept is not None and kept.head != "REPLY":
+            raise ChatModelError(kept.body.decode(), code=kept.status, where=self.name)
         if kept is not None:
-            return AIMessage.model_validate_json(kept)
+            return AIMessage.model_validate_json(kept.body)
         number = self._outbox.sent(Message(f"INVOKE {self.name}", body))
-        reply = self._invoke(messages)
+        try:
+            reply = self._invoke(messages)
+        except ChatModelError as error:
+            self._outbox.received(number, Message(f"FAULT {error.code}", error.what.encode()))
+            raise
         self._outbox.received(number, Message("REPLY", reply.model_dump_json().encode()))
         return reply
 

@@ -7,8 +7,8 @@
       0001.reply.http     a status line, headers, an empty line, the body as received
 
 A model that is reached through something other than this package's own HTTP client has ``INVOKE NAME`` as
-its request line, and its messages as JSON for bodies. Every file is written whole or not at all, so that a
-run that was killed finds each answer that had come.
+its request line, ``REPLY`` or ``FAULT CODE`` as its status line, and its messages as JSON for bodies. Every
+file is written whole or not at all, so that a run that was killed finds each answer that had come.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ class Message:
     def to_bytes(self) -> bytes:
         """Return the file's content."""
         return self.head.encode("utf-8", "replace") + b"\n\n" + self.body
+
+    @property
+    def status(self) -> str:
+        """The second word of the first line: an HTTP status, or the code of a fault."""
+        return self.head.partition("\n")[0].split(" ")[-1]
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Message:
@@ -104,8 +109,10 @@ class Outbox:
                 reply=Message.from_bytes(reply.read_bytes()) if reply.exists() else None,
             )
 
-    def answer(self, body: bytes) -> bytes | None:
+    def answer(self, body: bytes) -> Message | None:
         """Return the kept answer to a question, once for every time that it was asked.
+
+        Offline, a question that was never answered gets the fault that came instead, if one did.
 
         Parameters
         ----------
@@ -118,11 +125,17 @@ class Outbox:
             With code ``not_kept``, offline.
         """
         question = _question(body)
+        faults: list[Message] = []
         for exchange in self.exchanges():
             asked = exchange.number not in self._given and _question(exchange.request.body) == question
-            if asked and exchange.reply is not None and _answers(exchange.reply.body):
+            if not asked or exchange.reply is None:
+                continue
+            if _answers(exchange.reply.body):
                 self._given.add(exchange.number)
-                return exchange.reply.body
+                return exchange.reply
+            faults.append(exchange.reply)
+        if self.offline and faults:
+            return faults[-1]
         if self.offline:
             raise ChatModelError(
                 "the run kept no answer to this request",

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Callable
@@ -210,6 +211,11 @@ class RunFolder:
         return VerificationReport.model_validate_json(
             (self.attempt_folder(number) / "report.json").read_bytes()
         )
+
+    def prompts_digest(self) -> str | None:
+        """Return the SHA-256 of the prompts, 64 hexadecimal digits; None where no chat model was asked."""
+        texts = [path.read_bytes() for path in sorted((self.path / "prompts").glob("*.md"))]
+        return hashlib.sha256(b"\0".join(texts)).hexdigest() if texts else None
 
     def has_report(self, number: int) -> bool:
         """Return whether an attempt was reported on."""

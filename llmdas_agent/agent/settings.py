@@ -17,7 +17,7 @@ from ..config import data_dir
 from ..errors import InputError, did_you_mean
 from .http_client import is_local
 
-__all__ = ["OPENAI_URL", "ModelSettings", "resolve", "settings_file"]
+__all__ = ["OPENAI_URL", "ModelSettings", "resolve", "settings_file", "withdraw_keys"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 MAX_TOKENS = 4096
@@ -129,6 +129,22 @@ def resolve(model: str | None = None, base_url: str | None = None) -> ModelSetti
             hint="Set one of them, or name another server with --base-url",
         )
     return settings
+
+
+def withdraw_keys(*, tracing: bool) -> None:
+    """Take all keys out of this process's environment, once the model has its own.
+
+    Libraries start programs of their own (joblib asks ``lscpu`` for the number of cores), and these inherit
+    the environment.
+
+    Parameters
+    ----------
+    tracing : bool
+        Whether the key of a tracing service is still needed.
+    """
+    for name in [name for name in os.environ if name.endswith("_API_KEY")]:
+        if not (tracing and name.startswith(("LANGSMITH_", "LANGCHAIN_"))):
+            del os.environ[name]
 
 
 def settings_file() -> Path:

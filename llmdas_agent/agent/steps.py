@@ -195,6 +195,7 @@ class Steps:
     def _synthesizer(self, number: int) -> Synthesizer:
         provenance = {
             "proposer": self.folder.proposer,
+            "prompts": self.folder.prompts_digest(),
             "run": self.folder.id,
             "attempt": number,
             "seed": self.folder.seed,

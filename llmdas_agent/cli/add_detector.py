@@ -136,10 +136,12 @@ def _proposer_of(folder: RunFolder, model: str | None, base_url: str | None, *, 
             raise typer.BadParameter("this run was begun without a chat model")
         return named_proposer(folder.proposer)
     from ..agent.chat import ChatProposer
-    from ..agent.settings import resolve
+    from ..agent.settings import resolve, withdraw_keys
 
     settings = resolve(model or folder.model["model"], base_url or folder.model["base_url"])
-    return ChatProposer(settings, folder, tracing=tracing)
+    writer = ChatProposer(settings, folder, tracing=tracing)
+    withdraw_keys(tracing=tracing)
+    return writer
 
 
 def _as_data(folder: RunFolder, result: Result) -> dict[str, Any]:

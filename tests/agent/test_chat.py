@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import ROOT
 from fake_server import FakeServer, answers, by_turn, says, serve
 from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage
@@ -33,6 +33,7 @@ from llmdas_agent.registry import Registry
 from llmdas_agent.report import BlindSpotProfile
 from llmdas_agent.sandbox import check_source
 from llmdas_agent.verification import SCENARIOS, ToyBench
+from places import ROOT
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -102,6 +103,7 @@ def test_a_broken_reply_then_an_easy_one_then_an_accepted_one(cli: Cli, tmp_path
     registered = Registry(home / "synthesizers").get("mine")
     assert registered.proposal.program == proposal.program
     assert registered.provenance["proposer"] == "openai:fake"
+    assert registered.provenance["prompts"] == folder.prompts_digest()
 
     # what lies on disk is what the server received and sent, byte for byte
     exchanges = list(Outbox(folder.path / "outbox").exchanges())
@@ -220,6 +222,7 @@ def test_a_conversation_that_is_too_long_is_shortened() -> None:
     assert (result.status, result.best) == ("accepted", 3)
     assert [len(one.messages) for one in server.asked] == [2, 4, 6, 4]
     assert "hardness: FAILED" in server.asked[-1].messages[-1]["content"]
+    assert all(one.same for one in replay(folder))
 
 
 def test_a_fault_ends_as_error_and_the_run_goes_on_later(cli: Cli, card_file: Path) -> None:
@@ -264,6 +267,19 @@ class TestModelObjects:
             model = GenericFakeChatModel(messages=iter([AIMessage(GOOD[:-60], response_metadata=ending)]))
             graph.run(folder, ChatProposer(model, folder))
             assert "cut at the token limit" in folder.report(1).verdicts[0].message
+
+    def test_one_whose_context_is_small(self) -> None:
+        class Small(GenericFakeChatModel):
+            def _generate(self, messages: Any, *more: Any, **settings: Any) -> Any:
+                if len(messages) > 4:
+                    raise ValueError("prompt is too long: 9000 tokens")
+                return super()._generate(messages, *more, **settings)
+
+        folder = graph.begin(CARD, proposer="mine")
+        texts = iter([reply(BROKEN), reply(EASY), reply(GOOD)])
+        result = graph.run(folder, ChatProposer(Small(messages=texts), folder))
+        assert (result.status, result.best) == ("accepted", 3)
+        assert all(one.same for one in replay(folder))
 
     def test_what_it_raises_is_told(self) -> None:
         folder = graph.begin(CARD, proposer="mine")

@@ -13,7 +13,6 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from fake_server import FakeServer, Step, answers, drips, page, resets, says, serve, stalls
 from pydantic import SecretStr
 
@@ -23,6 +22,7 @@ from llmdas_agent.agent.models import Answer, connect, offered_models
 from llmdas_agent.agent.outbox import Outbox
 from llmdas_agent.agent.settings import ModelSettings
 from llmdas_agent.errors import ChatModelError
+from places import ROOT
 
 QUESTION = [("system", "You write programs."), ("human", "Write one.")]
 KEY = SecretStr("sk-canary-7Qx2")
@@ -98,6 +98,7 @@ def test_what_a_server_answers(name: str, tmp_path: Path) -> None:
         error = fault(server.url, tmp_path)
     assert error.code == code
     assert error.hint, "it says what to do"
+    assert error.as_dict()["code"] == code
     assert len(server.asked) == tries
     assert (f", {tries} times in a row" in error.what) == (tries > 1)
     assert KEY.get_secret_value() not in str(error) + repr(error)

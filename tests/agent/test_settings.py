@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from fake_server import page, says, serve
 
 from llmdas_agent.agent.models import connect
 from llmdas_agent.agent.outbox import Outbox
-from llmdas_agent.agent.settings import OPENAI_URL, ModelSettings, resolve
+from llmdas_agent.agent.settings import OPENAI_URL, ModelSettings, resolve, withdraw_keys
 from llmdas_agent.errors import InputError
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -163,6 +164,20 @@ def test_openais_own_server_is_asked_in_its_own_words(
     payload = model._get_request_payload([("human", "hi")])  # type: ignore[union-attr]
     assert payload["max_completion_tokens"] == settings.max_tokens
     assert model.max_retries == 0  # type: ignore[union-attr]
+
+
+def test_keys_can_be_withdrawn_from_what_children_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "LLMDAS_API_KEY", "ANTHROPIC_API_KEY", "LANGSMITH_API_KEY", "OTHER"):
+        monkeypatch.setenv(name, "canary")
+    settings = resolve("m", LOCAL)
+    withdraw_keys(tracing=True)
+    assert sorted(name for name, value in os.environ.items() if value == "canary") == [
+        "LANGSMITH_API_KEY",
+        "OTHER",
+    ]
+    withdraw_keys(tracing=False)
+    assert sorted(name for name, value in os.environ.items() if value == "canary") == ["OTHER"]
+    assert settings.key.get_secret_value() == "canary"  # type: ignore[union-attr]
 
 
 class TestDoctor:
