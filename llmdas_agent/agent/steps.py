@@ -145,7 +145,7 @@ class Steps:
             reason = f"none of {state['round']} programs passed"
             return update | {"status": "exhausted", "reason": reason, "onward": "give_up"}
         failed = "; ".join(
-            f"{verdict.code}: {verdict.hint or verdict.message}" for verdict in last.failures()
+            f"{verdict.code}: {(verdict.hint or verdict.message).rstrip('.')}" for verdict in last.failures()
         )
         self.tell("revision", failed, round=state["round"])
         return update

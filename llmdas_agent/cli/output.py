@@ -71,7 +71,7 @@ def checks_table(report: VerificationReport) -> Table:
     table.add_column("finding")
     for verdict in report.verdicts:
         mark = "[green]passed[/]" if verdict.passed else "[red]failed[/]"
-        finding = verdict.message if verdict.passed else f"{verdict.message}. {verdict.hint}"
+        finding = verdict.message if verdict.passed else f"{verdict.message.rstrip('.')}. {verdict.hint}"
         table.add_row(verdict.code, mark, escape(finding))
     return table
 
