@@ -12,6 +12,7 @@ passes: it shows what a run with a weak model looks like, without a key and with
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,11 +30,9 @@ def main() -> None:
     params.n_ctx = 8192
     server = xllamacpp.Server(params)
     print(f"{server.listening_address}/v1", flush=True)
-    try:
+    with suppress(KeyboardInterrupt):
         while True:
             time.sleep(1)
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

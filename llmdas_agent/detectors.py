@@ -27,7 +27,7 @@ from sklearn.base import (
 )
 
 from .cards import DetectorCard
-from .errors import DetectorError, did_you_mean
+from .errors import DetectorError, did_you_mean, in_a_line
 
 __all__ = ["Detector", "DetectorSource", "SklearnDetector", "import_class"]
 
@@ -177,7 +177,7 @@ class DetectorSource:
             raise
         except (Exception, SystemExit) as error:  # a stranger's detector may raise anything; it is named
             raise DetectorError(
-                f"{self.class_path} fails on a toy table of 200 rows and 5 columns: {_line(error)}",
+                f"{self.class_path} fails on a toy table of 200 rows and 5 columns: {in_a_line(error)}",
                 where=where,
                 hint="Check its parameters, or fit it by hand on a table of your own",
             ) from error
@@ -221,7 +221,9 @@ def import_class(class_path: str, *, where: str) -> type:
             hint=f"`pip install {missing}`",
         ) from None
     except (Exception, SystemExit) as error:  # importing a stranger's module runs its code
-        raise DetectorError(f"module '{module_name}' fails to import: {_line(error)}", where=where) from error
+        raise DetectorError(
+            f"module '{module_name}' fails to import: {in_a_line(error)}", where=where
+        ) from error
     kind = getattr(module, class_name, None)
     if kind is None:
         near = [
@@ -258,7 +260,7 @@ def _from_card(kind: type, card: DetectorCard, random_state: int | None) -> Dete
     except (Exception, SystemExit) as error:  # a stranger's constructor may raise anything
         unknown = [key for key in params if key not in accepted]
         raise DetectorError(
-            f"{card.build.class_path} refuses its parameters: {_line(error)}",
+            f"{card.build.class_path} refuses its parameters: {in_a_line(error)}",
             where=where,
             hint=did_you_mean(unknown[0], accepted) if unknown else "Correct them, or leave them out",
         ) from error
@@ -278,7 +280,7 @@ def _copied(detector: object, class_path: str, random_state: int | None) -> Dete
                 twin.set_params(**unseeded)
     except (Exception, SystemExit) as error:  # cloning runs a stranger's constructor
         raise DetectorError(
-            f"{class_path} cannot be copied: {_line(error)}",
+            f"{class_path} cannot be copied: {in_a_line(error)}",
             where="base",
             hint="Its constructor must only store its parameters, under their own names",
         ) from error
@@ -354,8 +356,3 @@ def _near_module(missing: str) -> str:
     except (ImportError, AttributeError):
         return "Correct the class path"
     return did_you_mean(leaf, [module.name for module in pkgutil.iter_modules(paths)])
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

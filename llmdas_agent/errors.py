@@ -43,6 +43,7 @@ __all__ = [
     "TableError",
     "UnknownNameError",
     "did_you_mean",
+    "in_a_line",
 ]
 
 
@@ -222,3 +223,20 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f"Did you mean '{by_lower[near[0]]}'?"
     return f"Known: {', '.join(names)}" if names else ""
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return a stranger's error as one line of bounded length.
+
+    Parameters
+    ----------
+    error : BaseException
+        Raised by code that is not ours.
+
+    Returns
+    -------
+    str
+        Its type and its text, at most 300 characters.
+    """
+    text = " ".join(str(error).split()).rstrip(".")
+    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

@@ -11,6 +11,7 @@ from importlib import metadata
 
 import pluggy
 
+from ..errors import in_a_line
 from .hookspecs import PROJECT
 
 __all__ = [
@@ -19,7 +20,6 @@ __all__ = [
     "Problem",
     "are_disabled",
     "brings_commands",
-    "in_a_line",
     "installed",
     "off_stdout",
     "register",
@@ -126,12 +126,6 @@ def register(manager: pluggy.PluginManager, found: Installed) -> Problem | None:
             f"could not be loaded: its entry point brings commands and must be named '{entry}-commands'",
         )
     return None
-
-
-def in_a_line(error: BaseException) -> str:
-    """Return a stranger's error as one line of bounded length."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
 
 
 def off_stdout() -> contextlib.AbstractContextManager[object]:

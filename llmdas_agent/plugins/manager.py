@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from ..errors import PluginError
+from ..errors import PluginError, in_a_line
 from . import builtin, hookspecs
 from .hookspecs import PROJECT, CommandEntry, DetectorEntry
 from .loading import (
@@ -18,7 +18,6 @@ from .loading import (
     Problem,
     are_disabled,
     brings_commands,
-    in_a_line,
     installed,
     off_stdout,
     register,

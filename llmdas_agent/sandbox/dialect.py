@@ -18,6 +18,7 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +77,10 @@ def check(source: str) -> CheckedProgram:
     tree = parse(source)
     dialect = Dialect()
     try:
-        tree = dialect.visit(tree)
-        dialect.check_builtins()
-    except _EnoughError:
-        pass  # what was found is told below
+        # what was found by then is told below
+        with suppress(_EnoughError):
+            tree = dialect.visit(tree)
+            dialect.check_builtins()
     except RecursionError:
         raise ProgramError("the program nests too deeply", code="dialect") from None
     if dialect.faults:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -132,13 +133,12 @@ def _environments_of_children(process: subprocess.Popen[bytes]) -> list[dict[str
     parent = psutil.Process(process.pid)
     own = parent.cmdline()
     while process.poll() is None:
-        try:
+        # a child may end, or belong to another namespace, between two looks
+        with suppress(psutil.Error):
             for child in parent.children(recursive=True):
                 # between fork and exec a child still wears its parent's memory
                 if child.cmdline() != own:
                     found[child.pid] = child.environ()
-        except psutil.Error:  # it ended, or belongs to another namespace, between two looks
-            pass
         time.sleep(0.02)
     return list(found.values())
 
