@@ -112,7 +112,8 @@ def test_a_soak_leaves_nothing_behind(runs):
         benign_rows(BENIGN[0].source(), host.X_train)  # the last helper may just have been killed
         after = (own.num_fds(), threading.active_count(), shared_memory())
         assert after == before
-        assert set(own.children(recursive=True)) - others == set(helpers())
+        # only what is new counts: a child of an earlier test may be reaped while this one runs
+        assert set(own.children(recursive=True)) - others - set(helpers()) == set()
         assert len(helpers()) <= 2
         assert all(helper.memory_info().rss < 400 * 2**20 for helper in helpers())
         assert own.memory_info().rss - resident < 24 * 2**20
