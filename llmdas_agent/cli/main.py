@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LlmdasError
-from . import add_detector, cards, doctor, plugins, registry, runs, tables
+from . import add_detector, cards, doctor, plugins, registry, runs, tables, verify
 from .plugin_commands import RootGroup, warn_of_plugins
 
 __all__ = ["app", "main"]
@@ -66,7 +66,7 @@ app.command("synthesize")(tables.synthesize)
 app.command("list")(registry.list_)
 app.command("show")(registry.show)
 app.command("remove")(registry.remove)
-app.command("verify")(registry.verify)
+app.command("verify")(verify.verify)
 app.command("probe")(registry.probe)
 app.command("outbox")(runs.outbox)
 app.command("replay")(runs.replay)
