@@ -25,7 +25,7 @@ HOME = ROOT / PACKAGE
 # Each layer knows only those before it; units of one layer do not know each other.
 LAYERS = [
     {"errors", "config"},
-    {"files", "marked_yaml"},
+    {"files", "marked_yaml", "workers"},
     {"cards", "programs", "report"},
     {"plugins", "verified"},
     {"detectors"},
@@ -43,7 +43,7 @@ LAYER = {unit: depth for depth, units in enumerate(LAYERS) for unit in units}
 NEVER = {("agent", "enhance"), ("benchmark", "agent")}
 
 # Text that is run by the sandbox, never imported.
-PROGRAM_TEXT = (HOME / "agent" / "strategies", HOME / "synthesizers")
+PROGRAM_TEXT = (HOME / "agent" / "strategies", HOME / "benchmark" / "rivals", HOME / "synthesizers")
 MODULES = sorted(
     path for path in HOME.rglob("*.py") if not any(text in path.parents for text in PROGRAM_TEXT)
 )

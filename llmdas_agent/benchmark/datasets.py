@@ -1,21 +1,29 @@
-"""Labelled data sets in a folder: ``.npz`` (ADBench) and ``.mat`` (ODDS) files with ``X`` and ``y``."""
+"""Labelled data sets in a folder: ``.npz`` (ADBench), ``.mat`` (ODDS), CSV, TSV and Parquet files."""
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
+from ..enhance import read_table
 from ..errors import TableError
 
-__all__ = ["Dataset", "find_datasets", "load_dataset"]
+__all__ = ["LABELS", "Dataset", "digest_of", "find_datasets", "load_dataset"]
 
-_SUFFIXES = (".npz", ".mat")
+_ARRAYS = (".npz", ".mat")
+_TABLES = (".csv", ".tsv", ".parquet")
+
+LABELS = ("label", "y")
+"""Names that the column of labels may have in a table, without regard to case."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +51,89 @@ def find_datasets(folder: Path) -> list[Path]:
     Raises
     ------
     TableError
-        When there is no such folder, or no data file in it.
+        When there is no such folder, no data file in it, or two of the same stem.
     """
-    found = [path for path in folder.glob("*") if path.suffix in _SUFFIXES]
+    found = [path for path in folder.glob("*") if path.suffix.lower() in (*_ARRAYS, *_TABLES)]
     if not found:
         raise TableError(
-            "holds no .npz or .mat file",
+            "holds no .npz, .mat, .csv, .tsv or .parquet file",
             where=str(folder),
-            hint="Set LLMDAS_DATASETS to the folder of data sets",
+            hint=f"`llmdas-agent bench fetch {folder}` brings the public ones",
         )
-    return sorted(found, key=lambda path: path.name.lower())
+    found.sort(key=lambda path: path.name.lower())
+    for one, other in pairwise(found):
+        if one.stem == other.stem:
+            raise TableError(
+                f"holds {one.name} and {other.name}, two sets of one name",
+                where=str(folder),
+                hint="Rename one of them",
+            )
+    return found
 
 
 def load_dataset(path: Path) -> Dataset:
     """Read one data file.
 
+    Arrays are named ``X`` and ``y``; in a table the column named as in `LABELS` holds the labels, and all
+    others are numbers, true or false.
+
     Raises
     ------
     TableError
-        When it cannot be read, or holds no `X` and `y` that fit each other.
+        When it cannot be read, holds no rows and labels that fit each other, or values that are no numbers.
     """
-    try:
-        content = loadmat(path) if path.suffix == ".mat" else np.load(path, allow_pickle=False)
-        X, y = np.asarray(content["X"], dtype=np.float32), np.asarray(content["y"]).ravel()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, MatReadError) as error:
-        raise TableError(f"is no data set with X and y: {error}", where=str(path)) from error
+    X, y = _from_arrays(path) if path.suffix.lower() in _ARRAYS else _from_table(path)
     if X.ndim != 2 or len(X) != len(y):
         raise TableError(f"has X of shape {X.shape} and {len(y)} labels", where=str(path))
+    if not np.isin(y, (0, 1)).all():
+        raise TableError("has labels that are neither 0 nor 1", where=str(path), hint="1 marks an anomaly")
+    if not np.isfinite(X).all():
+        raise TableError(
+            "holds values that are missing, infinite or beyond what float32 holds",
+            where=str(path),
+            hint="The published protocol knows none: fill or leave out such rows and columns first",
+        )
+    if np.sum(y == 0) < 4 or not np.any(y == 1):
+        raise TableError(
+            f"has {np.sum(y == 0)} normal rows and {np.sum(y == 1)} anomalies",
+            where=str(path),
+            hint="At least 4 normal rows, half of which train, and an anomaly are needed",
+        )
     return Dataset(path.stem, X.astype(np.float64), y.astype(np.intp))
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _from_arrays(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    try:
+        content = loadmat(path) if path.suffix.lower() == ".mat" else np.load(path, allow_pickle=False)
+        with np.errstate(over="ignore"):
+            X = np.asarray(content["X"], dtype=np.float32)
+        return X, np.asarray(content["y"], dtype=np.float64).ravel()
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, MatReadError) as error:
+        raise TableError(f"is no data set with X and y: {error}", where=str(path)) from error
+
+
+def _from_table(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    frame = read_table(path).frame
+    named = [name for name in frame.columns if name.lower() in LABELS]
+    if len(named) != 1:
+        raise TableError(
+            f"has {len(named)} columns named {' or '.join(LABELS)}",
+            where=str(path),
+            hint="One column of 0 and 1 says which rows are anomalies",
+        )
+    for name, dtype in frame.schema.items():
+        if not dtype.is_numeric() and dtype != pl.Boolean:
+            raise TableError(
+                f"column '{name}' is not of numbers",
+                where=str(path),
+                hint="The published protocol knows numbers alone: encode it, or leave it out",
+            )
+    with np.errstate(over="ignore"):
+        X = frame.drop(named).cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float32)
+    return X, frame[named[0]].cast(pl.Float64).fill_null(float("nan")).to_numpy()

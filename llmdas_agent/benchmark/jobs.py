@@ -1,0 +1,339 @@
+"""What a benchmark consists of: independent jobs, each on one data set under one seed.
+
+A job is plain data that can be sent to another process or machine. Its key says everything that its outcome
+depends on, so that an outcome that is there under the same key is not computed again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from ..cards import DetectorCard, dump_card
+from ..detectors import DetectorSource
+from ..errors import ProgramError, in_a_line
+from .datasets import load_dataset
+from .paper_mode import paper_scores
+from .peers import peer
+from .portrait import Portrait, portrait_of
+from .programs import Candidate
+from .protocol import Split, one_class_split, score_as_given
+from .provenance import versions
+from .variants import AS_GIVEN, CURED, ENHANCED, Enhanced, calibrated_scores, cured_scores
+
+__all__ = [
+    "BaseJob",
+    "DataFile",
+    "EnhancedJob",
+    "Job",
+    "Mode",
+    "Outcome",
+    "PeerJob",
+    "PortraitJob",
+    "Result",
+    "enhanced_scores",
+    "run_job",
+]
+
+Mode = Literal["calibrated", "paper"]
+
+# detectors print, warn and draw from global generators: two jobs in one process would disturb each other
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A data set that lies in a file.
+
+    Attributes
+    ----------
+    path : Path
+        Where every worker finds it.
+    digest : str
+        SHA-256 of the file.
+    """
+
+    path: Path
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Name of the set."""
+        return self.path.stem
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One method's scores of one data set, measured.
+
+    Attributes
+    ----------
+    method : str
+        ``base``, ``base, cured``, ``peer``, or a variant of the enhanced detector.
+    auc_pr, auc_roc, f1 : float
+        As in `Metrics`.
+    weight : float or None
+        The classifier's weight in the joined score.
+    note : str
+        What the method says of itself on this table.
+    """
+
+    method: str
+    auc_pr: float
+    auc_roc: float
+    f1: float
+    weight: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a job; plain data under `asdict`.
+
+    Attributes
+    ----------
+    key : str
+        The job's.
+    about : dict
+        Set, detector, program, whether that is verified, classifier and seed.
+    size : dict
+        Rows and columns of the split.
+    results : list of Result
+    portrait : Portrait or None
+        What the figure of a single set shows.
+    seconds : float
+        How long the job took, seconds.
+    failure : str
+        Why there is no result; empty otherwise.
+    """
+
+    key: str
+    about: dict[str, Any]
+    size: dict[str, int] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
+    portrait: Portrait | None = None
+    seconds: float = 0.0
+    failure: str = ""
+
+
+class Job(Protocol):
+    """One of the four kinds below."""
+
+    kind: ClassVar[str]
+
+    @property
+    def data(self) -> DataFile:
+        """The set that is measured on."""
+
+    @property
+    def seed(self) -> int:
+        """Seeds everything that draws at random."""
+
+    def about(self) -> dict[str, Any]:
+        """Return how tables name this job."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the outcome depends on besides the set, the seed and the versions."""
+
+    def measure(self, split: Split) -> list[Result] | Portrait:
+        """Fit, score and measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseJob:
+    """A base alone: as its library gives it, and with its numerical faults cured."""
+
+    kind: ClassVar[str] = "base"
+    data: DataFile
+    seed: int
+    card: DetectorCard
+
+    def about(self) -> dict[str, Any]:
+        """As `Job`."""
+        return _about(self, self.card.name)
+
+    def identity(self) -> dict[str, Any]:
+        """As `Job`."""
+        return {"card": dump_card(self.card)}
+
+    def measure(self, split: Split) -> list[Result]:
+        """As `Job`."""
+        source = DetectorSource.from_card(self.card)
+        return [
+            _result(AS_GIVEN, split, score_as_given(source, split, self.seed)),
+            _result(CURED, split, cured_scores(source, split, self.seed)),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class EnhancedJob:
+    """A base enhanced by a program."""
+
+    kind: ClassVar[str] = "enhanced"
+    data: DataFile
+    seed: int
+    card: DetectorCard
+    candidate: Candidate
+    classifier: str
+    mode: Mode
+
+    def about(self) -> dict[str, Any]:
+        """As `Job`."""
+        return _about(self, self.card.name, self.candidate, self.classifier)
+
+    def identity(self) -> dict[str, Any]:
+        """As `Job`."""
+        program = self.candidate.program.digest
+        return {
+            "card": dump_card(self.card),
+            "program": program,
+            "classifier": self.classifier,
+            "mode": self.mode,
+        }
+
+    def measure(self, split: Split) -> list[Result]:
+        """As `Job`."""
+        found = enhanced_scores(self.card, self.candidate, self.classifier, self.mode, split, self.seed)
+        weight = found.weights.get("classifier")
+        return [_result(method, split, scores, weight, found.note) for method, scores in found.scores.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerJob:
+    """Another's detector, for comparison."""
+
+    kind: ClassVar[str] = "peer"
+    data: DataFile
+    seed: int
+    peer: str
+
+    def about(self) -> dict[str, Any]:
+        """As `Job`."""
+        return _about(self, self.peer)
+
+    def identity(self) -> dict[str, Any]:
+        """As `Job`."""
+        return {"peer": self.peer}
+
+    def measure(self, split: Split) -> list[Result]:
+        """As `Job`."""
+        return [_result("peer", split, peer(self.peer).scores(split, self.seed))]
+
+
+@dataclass(frozen=True, slots=True)
+class PortraitJob:
+    """A single set looked at closely: its rows in a plane, and scores before and after."""
+
+    kind: ClassVar[str] = "portrait"
+    data: DataFile
+    seed: int
+    card: DetectorCard
+    candidate: Candidate
+    classifier: str
+    mode: Mode
+
+    def about(self) -> dict[str, Any]:
+        """As `Job`."""
+        return _about(self, self.card.name, self.candidate, self.classifier)
+
+    def identity(self) -> dict[str, Any]:
+        """As `Job`."""
+        return {
+            "card": dump_card(self.card),
+            "program": self.candidate.program.digest,
+            "classifier": self.classifier,
+            "mode": self.mode,
+        }
+
+    def measure(self, split: Split) -> Portrait:
+        """As `Job`."""
+        found = enhanced_scores(self.card, self.candidate, self.classifier, self.mode, split, self.seed)
+        source = DetectorSource.from_card(self.card)
+        return portrait_of(source, self.candidate.program, found.scores[ENHANCED], split, self.seed)
+
+
+def enhanced_scores(
+    card: DetectorCard, candidate: Candidate, classifier: str, mode: Mode, split: Split, seed: int
+) -> Enhanced:
+    """Return the scores of an enhanced detector in one of the two modes.
+
+    A program that fails on these rows leaves the base alone, in both of them.
+    """
+    if mode == "calibrated":
+        return calibrated_scores(card, candidate, split, seed)
+    source = DetectorSource.from_card(card)
+    try:
+        scores = paper_scores(source, candidate.program, classifier, split, seed)
+    except ProgramError as error:
+        note = f"the base alone: the program failed: {error}"
+        return Enhanced({ENHANCED: score_as_given(source, split, seed)}, {"classifier": 0.0}, note)
+    return Enhanced({ENHANCED: scores}, {"classifier": 1.0}, "")
+
+
+def key_of(job: Job) -> str:
+    """Return what identifies a job's outcome, 16 hexadecimal digits."""
+    told = {
+        "kind": job.kind,
+        "set": job.data.name,
+        "data": job.data.digest,
+        "seed": job.seed,
+        "about": job.about(),
+        "versions": versions(),
+        **job.identity(),
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run_job(job: Job) -> Outcome:
+    """Do a job; what goes wrong in it becomes its outcome.
+
+    One thread of linear algebra, so that the outcome does not depend on the machine's cores.
+    """
+    key, about = key_of(job), job.about()
+    started = time.perf_counter()
+    try:
+        with _ONE_AT_A_TIME, threadpool_limits(1), contextlib.redirect_stdout(io.StringIO()):
+            split = one_class_split(load_dataset(job.data.path))
+            found = job.measure(split)
+    except Exception as error:  # a stranger's detector may raise anything; it is named in the report
+        return Outcome(key, about, failure=in_a_line(error), seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    size = {
+        "n_train": len(split.X_train),
+        "n_test": len(split.X_test),
+        "n_columns": split.X_train.shape[1],
+        "n_anomalies": int(split.y_test.sum()),
+    }
+    if isinstance(found, Portrait):
+        return Outcome(key, about, size, portrait=found, seconds=seconds)
+    return Outcome(key, about, size, found, seconds=seconds)
+
+
+def _about(
+    job: Job, detector: str, candidate: Candidate | None = None, classifier: str = ""
+) -> dict[str, Any]:
+    return {
+        "set": job.data.name,
+        "detector": detector,
+        "program": candidate.label if candidate else "",
+        "verified": candidate.verified if candidate else True,
+        "classifier": classifier,
+        "seed": job.seed,
+    }
+
+
+def _result(
+    method: str, split: Split, scores: NDArray[np.float64], weight: float | None = None, note: str = ""
+) -> Result:
+    return Result(method, **asdict(split.metrics(scores)), weight=weight, note=note)

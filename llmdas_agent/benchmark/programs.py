@@ -1,0 +1,204 @@
+"""The programs that a benchmark compares: a detector's own, other ways to make rows, and ablations.
+
+Each is a `Candidate`: text under a label, run in the sandbox like any other. Those that were not verified say
+so, and a benchmark uses them all the same.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from ..cards import DetectorCard
+from ..errors import ProgramError, TableError
+from ..programs import ENTRY_POINT, Proposal, SynthesisProgram
+from ..registry import Registry, Synthesizer
+from ..report import BlindSpotProfile, VerificationReport
+from ..sandbox import check_source
+
+__all__ = [
+    "ABLATED",
+    "AGNOSTIC",
+    "OWN",
+    "RIVALS",
+    "Candidate",
+    "as_synthesizer",
+    "from_folder",
+    "from_registry",
+    "random_starts",
+    "rival",
+    "without_scores",
+]
+
+OWN = "own"
+"""Label of the program written for the detector."""
+
+RIVALS = ("gaussian", "uniform", "smote", "mixup")
+"""Other ways to make rows, as in the paper's Figure 4."""
+
+AGNOSTIC = "agnostic"
+WITHOUT_SCORES = "without predict_score"
+RANDOM_STARTS = "random, not borderline"
+
+ABLATED = (AGNOSTIC, WITHOUT_SCORES, RANDOM_STARTS)
+"""What a program's idea is worth, as in the paper's Figure 4: one that knows nothing of the detector, and the
+detector's own with a part of it taken out."""
+
+_SCORE = "predict_score"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A program to be measured.
+
+    Attributes
+    ----------
+    label : str
+        How tables name it.
+    program : SynthesisProgram
+        Its text.
+    verified : bool
+        Whether it passed the checks for the detector that it is used with.
+    """
+
+    label: str
+    program: SynthesisProgram
+    verified: bool
+
+
+def from_registry(name: str) -> Candidate:
+    """Return the registry's program for a detector.
+
+    Raises
+    ------
+    UnknownNameError, ModelFolderError, NotAcceptedError
+        When there is none, it is damaged, or was not verified here.
+    """
+    synthesizer = Registry().get(name)
+    synthesizer.require_verified()
+    return Candidate(OWN, synthesizer.proposal.program, verified=True)
+
+
+def from_folder(folder: Path, name: str) -> Candidate:
+    """Return the program for a detector that lies as ``NAME.py`` in a folder, unverified.
+
+    The name counts without regard to case; the paper's three-argument form is understood.
+
+    Raises
+    ------
+    TableError
+        When no file has this name.
+    ProgramError
+        When the sandbox refuses the text.
+    """
+    found = [path for path in sorted(folder.glob("*.py")) if path.stem.lower() == name.lower()]
+    if not found:
+        there = ", ".join(path.name for path in sorted(folder.glob("*.py"))) or "no program"
+        raise TableError(
+            f"holds no {name}.py", where=str(folder), hint=f"It has {there}; name each after its detector"
+        )
+    try:
+        program = SynthesisProgram(found[0].read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProgramError(f"cannot be read: {error}", code="parse", where=str(found[0])) from error
+    try:
+        check_source(program)
+    except ProgramError as error:
+        place = f"{found[0]}:{error.line}" if error.line else str(found[0])
+        raise ProgramError(error.what, code=error.code, where=place, hint=error.hint) from error
+    return Candidate(OWN, program, verified=False)
+
+
+def rival(label: str) -> Candidate:
+    """Return a program of this package that is no detector's own: one of `RIVALS`, or `AGNOSTIC`."""
+    text = files("llmdas_agent.benchmark").joinpath("rivals", f"{label}.py").read_text(encoding="utf-8")
+    return Candidate(label, SynthesisProgram(text), verified=False)
+
+
+def without_scores(own: Candidate) -> Candidate:
+    """Return the same program with every score that it asks for zero: it learns nothing of the detector."""
+    text, _ = _answered(own.program.source, "zeros", of_training_rows=False)
+    return Candidate(WITHOUT_SCORES, SynthesisProgram(text), verified=False)
+
+
+def random_starts(own: Candidate) -> Candidate | None:
+    """Return the same program with random scores for training rows, so that none of them is borderline.
+
+    None when it does not ask for the scores of training rows: there is nothing to take out then.
+    """
+    text, changed = _answered(own.program.source, "random.random", of_training_rows=True)
+    if not changed:
+        return None
+    return Candidate(RANDOM_STARTS, SynthesisProgram(text), verified=False)
+
+
+def as_synthesizer(candidate: Candidate, card: DetectorCard) -> Synthesizer:
+    """Return a candidate as the synthesizer of a detector; a benchmark's word stands for the checks."""
+    program = candidate.program
+    return _Measured(
+        name=card.name,
+        card=card,
+        proposal=Proposal(program, "", "", candidate.label),
+        report=VerificationReport(
+            detector=card.name,
+            program_digest=program.digest,
+            seed=0,
+            verdicts=(),
+            complete=False,
+            seconds=0.0,
+            versions={},
+        ),
+        profile=BlindSpotProfile(detector=card.name, seed=0, families=()),
+        provenance={},
+    )
+
+
+class _Measured(Synthesizer):
+    """A program under measurement, which says nothing of whether it may be relied on."""
+
+    def require_verified(self) -> None:
+        """Let it pass."""
+
+
+def _answered(source: str, made_by: str, *, of_training_rows: bool) -> tuple[str, int]:
+    """Return a program whose questions are answered by a numpy function, and how many they were."""
+    tree = ast.parse(source)
+    entry = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == ENTRY_POINT)
+    training_rows = entry.args.args[2].arg if of_training_rows else None
+    answers = _Answers(made_by, training_rows)
+    tree = ast.fix_missing_locations(answers.visit(tree))
+    # a docstring and __future__ imports have to stay first
+    start = sum(
+        isinstance(node, ast.Expr) or (isinstance(node, ast.ImportFrom) and node.module == "__future__")
+        for node in tree.body
+    )
+    tree.body.insert(start, ast.parse("import numpy as plain_numpy").body[0])
+    return ast.unparse(tree), answers.count
+
+
+class _Answers(ast.NodeTransformer):
+    """Puts a numpy function of the number of rows in place of questions for scores.
+
+    With `training_rows`, only of those questions whose argument names the training rows.
+    """
+
+    def __init__(self, made_by: str, training_rows: str | None) -> None:
+        self.made_by = made_by
+        self.training_rows = training_rows
+        self.count = 0
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        asks = isinstance(node.func, ast.Attribute) and node.func.attr == _SCORE and len(node.args) == 1
+        if not asks:
+            return node
+        names = {part.id for part in ast.walk(node.args[0]) if isinstance(part, ast.Name)}
+        if self.training_rows is not None and self.training_rows not in names:
+            return node
+        self.count += 1
+        call = ast.parse(f"plain_numpy.{self.made_by}(len(rows))", mode="eval").body
+        assert isinstance(call, ast.Call)
+        call.args[0].args = [node.args[0]]  # type: ignore[attr-defined]
+        return call

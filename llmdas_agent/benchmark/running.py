@@ -1,0 +1,129 @@
+"""Doing a plan's jobs: those whose outcome is there are left out, the others are kept as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import LlmdasError
+from ..workers import Workers
+from .jobs import Job, key_of, run_job
+from .journal import Journal
+from .plan import Plan
+from .provenance import circumstances, versions
+
+__all__ = ["Progress", "run_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a benchmark is.
+
+    Attributes
+    ----------
+    done, total : int
+        Jobs, those of earlier runs counted.
+    failed : int
+        Jobs of this run that have no result.
+    seconds_left : float or None
+        Estimated from the work done in this run, a job's work taken as the size of its file; None before
+        anything is done.
+    """
+
+    done: int
+    total: int
+    failed: int
+    seconds_left: float | None
+
+
+def run_plan(
+    plan: Plan,
+    folder: Path,
+    workers: Workers,
+    *,
+    command: str,
+    listen: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Do what a plan asks for and is not there yet.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is to be measured.
+    folder : Path
+        Where outcomes are kept, and looked for; those under other settings or versions are not taken.
+    workers : Workers
+        Who does the jobs.
+    command : str
+        Written down with the settings.
+    listen : callable
+        Told after every job, and once before the first.
+
+    Returns
+    -------
+    Progress
+        At the end. What failed is tried again by the next run.
+
+    Raises
+    ------
+    BusyError, StorageError
+        When the folder is in use or cannot be written.
+    LlmdasError
+        When workers were lost, or compute under other versions than this process.
+    """
+    journal = Journal(folder)
+    jobs = {key_of(job): job for job in plan.jobs()}
+    record = {
+        "command": command,
+        "settings": plan.settings(),
+        "versions": versions(),
+        "circumstances": circumstances(),
+        "jobs": list(jobs),
+    }
+    with journal.writing(record):
+        there = {key for key, outcome in journal.outcomes().items() if not outcome.failure}
+        pending = {key: job for key, job in jobs.items() if key not in there}
+        pace = _Pace(pending, len(jobs))
+        listen(pace.progress())
+        for outcome in workers.results(run_job, list(pending.values())):
+            if outcome.key not in pending:
+                raise _other_versions(outcome.about)
+            journal.append(outcome)
+            pace.finished(outcome.key, failed=bool(outcome.failure))
+            listen(pace.progress())
+    return pace.progress()
+
+
+class _Pace:
+    """How fast the work goes."""
+
+    def __init__(self, pending: dict[str, Job], total: int) -> None:
+        self.work = {key: 1_000 + job.data.path.stat().st_size for key, job in pending.items()}
+        self.total = total
+        self.failed = 0
+        self.done_work = 0
+        self.all_work = sum(self.work.values())
+        self.started = time.monotonic()
+
+    def finished(self, key: str, *, failed: bool) -> None:
+        self.done_work += self.work.pop(key)
+        self.failed += failed
+
+    def progress(self) -> Progress:
+        left = None
+        if self.done_work:
+            elapsed = time.monotonic() - self.started
+            left = elapsed * (self.all_work - self.done_work) / self.done_work
+        return Progress(self.total - len(self.work), self.total, self.failed, left)
+
+
+def _other_versions(about: dict[str, Any]) -> LlmdasError:
+    return LlmdasError(
+        f"a worker measured {about['detector']} on {about['set']} under other versions of this package or "
+        "of those that it stands on",
+        where="--backend",
+        hint="Install the same versions on all workers",
+    )
