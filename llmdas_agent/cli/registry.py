@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import LlmdasError
 from .output import JsonOption, SeedOption, busy, checks_table, console, emit_json, profile_table
+from .verify import report_on
 
 __all__ = ["list_", "probe", "remove", "show"]
 
@@ -59,13 +61,22 @@ def list_(as_json: JsonOption = False) -> None:
     console().print(table)
 
 
-def show(name: NameArgument, as_json: JsonOption = False) -> None:
+def show(
+    name: NameArgument,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Verify it once more, and write the report there.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show a synthesizer: the blind spot it uses, why it passed, and where it lies.
 
     \b
     Examples:
       llmdas-agent show iforest
+      llmdas-agent show iforest --html iforest.html
       llmdas-agent show iforest --json
+
+    The report of --html is one page that needs nothing else: card, checks, program, and pictures of its rows.
     """
     from rich.markup import escape
 
@@ -73,6 +84,8 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
 
     found = Registry().get(name)
     proposal = found.proposal
+    if html is not None:
+        report_on(found, html)
     if as_json:
         data = {
             "name": found.name,
@@ -88,6 +101,7 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
             "profile": found.profile.model_dump(),
             "report": found.report.model_dump(),
             "provenance": found.provenance,
+            "html": str(html) if html else None,
         }
         emit_json(data)
         return
@@ -106,6 +120,8 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
     )
     screen.print(f"\nfrom        {found.origin}: {escape(made)}")
     screen.print(f"source      {escape(str(found.folder))}/program.py", soft_wrap=True)
+    if html is not None:
+        typer.echo(str(html))
 
 
 def remove(name: NameArgument) -> None:

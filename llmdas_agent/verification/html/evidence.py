@@ -1,0 +1,163 @@
+"""A verdict's evidence, whatever a check puts there, as single facts and as grids of numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Cell", "Grid", "facts_of", "grids_of", "in_words"]
+
+_ABBREVIATIONS = {"auroc": "AUROC", "auc_pr": "AUC-PR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value of a grid.
+
+    Attributes
+    ----------
+    text : str
+        The value, written with as many decimals as its column.
+    at : float or None
+        Where it lies between its column's ends, 0 to 100; None where it is no number.
+    """
+
+    text: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Values by row, mostly by scenario.
+
+    Attributes
+    ----------
+    name : str
+        What the evidence calls it.
+    columns : tuple of str
+        The measures.
+    rows : tuple
+        Each a name and one `Cell` for each column.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+
+def facts_of(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what of the evidence is a single value or a list, as names and texts; what is None is left out.
+
+    Parameters
+    ----------
+    evidence : mapping
+        As in `Verdict.evidence`.
+
+    Returns
+    -------
+    list of tuple
+    """
+    return [
+        (_words(name), in_words(value))
+        for name, value in evidence.items()
+        if value is not None and not _is_grid(value)
+    ]
+
+
+def grids_of(evidence: Mapping[str, Any]) -> list[Grid]:
+    """Return what of the evidence is a table of values by name, each with its numbers on a common scale.
+
+    Parameters
+    ----------
+    evidence : mapping
+        As in `Verdict.evidence`.
+
+    Returns
+    -------
+    list of Grid
+    """
+    return [_grid(name, value) for name, value in evidence.items() if _is_grid(value)]
+
+
+def in_words(value: Any) -> str:
+    """Return a plain value as a reader would write it.
+
+    Parameters
+    ----------
+    value : object
+        JSON-plain.
+
+    Returns
+    -------
+    str
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return _number(value, _decimals([value]))
+    if isinstance(value, str):
+        return value or "–"
+    if isinstance(value, Sequence) and not any(isinstance(item, (Mapping, list, tuple)) for item in value):
+        return ", ".join(in_words(item) for item in value) or "none"
+    return json.dumps(value, default=str)
+
+
+def _is_grid(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not value:
+        return False
+    kinds = {isinstance(item, Mapping) for item in value.values()}
+    return kinds == {True} or (kinds == {False} and all(_is_number(item) for item in value.values()))
+
+
+def _grid(name: str, value: Mapping[str, Any]) -> Grid:
+    table: dict[str, Mapping[str, Any]] = {
+        row: item if isinstance(item, Mapping) else {name: item} for row, item in value.items()
+    }
+    measures = list(dict.fromkeys(measure for row in table.values() for measure in row))
+    columns = [_cells([row.get(measure) for row in table.values()]) for measure in measures]
+    rows = tuple(zip(map(str, table), zip(*columns, strict=True), strict=True))
+    return Grid(_words(name), tuple(map(_words, measures)), rows)
+
+
+def _cells(values: Sequence[Any]) -> list[Cell]:
+    numbers = [value for value in values if _is_number(value)]
+    decimals = _decimals(numbers)
+    low, high = min([0.0, *numbers]), max([0.0, *numbers])
+    if low >= 0 and high <= 1:
+        high = 1.0
+    return [
+        Cell(_number(value, decimals), 100 * (value - low) / (high - low))
+        if _is_number(value)
+        else Cell(in_words(value))
+        for value in values
+    ]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _decimals(values: Iterable[float]) -> int:
+    """Return how many decimals a column needs: three figures of its largest number, two of a share."""
+    numbers = [abs(value) for value in values if math.isfinite(value)]
+    if not numbers or all(isinstance(value, int) for value in values):
+        return 0
+    largest = max(numbers)
+    if largest == 0:
+        return 2
+    return min(max(2 - math.floor(math.log10(max(largest, 1e-12))), 0), 8) - (0.1 <= largest < 1)
+
+
+def _number(value: float, decimals: int) -> str:
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:,.{decimals}f}".replace("-", "−").replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _words(name: Any) -> str:
+    return _ABBREVIATIONS.get(str(name), str(name).replace("_", " "))
