@@ -110,7 +110,7 @@ def draw_boxes(boxes: Sequence[Box], metric: str) -> Figure:
                     flierprops={"marker": ".", "markersize": 3, "markeredgecolor": _FAINT},
                 )
                 drawn_box["boxes"][0].set_hatch(_hatch(box.kind))
-            axes.plot(box.mean, place, "^", color=_MEAN, markersize=7, markeredgecolor="white", zorder=5)
+            axes.plot(box.mean, place, "^", color=_MEAN, markersize=7.5, markeredgecolor="white", zorder=5)
             axes.text(1.02, place, _short(box.mean), va="center", color=_MEAN, fontsize=8.5)
         axes.set_yticks(range(len(ordered)), [_quoted(box) for box in ordered])
         axes.set_xlim(0, 1.01)
@@ -135,7 +135,7 @@ def draw_ranking(ranking: Ranking) -> Figure:
         high = max(high, low + 1)
         room = 0.55 * (high - low)
         axes.set_xlim(high + room, low - room)
-        bottom = 0.5 + 0.5 * bars + half
+        bottom = 0.1 + 0.5 * bars + 0.9 * half
         axes.set_ylim(-bottom, 1.2)
         axes.plot([low, high], [0, 0], color=_INK, linewidth=1)
         for tick in range(low, high + 1):
@@ -196,7 +196,7 @@ def draw_programs(rows: Sequence[dict[str, Any]], title: str) -> Figure:
         axes.set_axisbelow(True)
         base_line = Line2D([], [], color=_INK, linewidth=1, linestyle=(0, (4, 2)), label=labels[0])
         handles = [base_line, *axes.get_legend_handles_labels()[0]]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
     return figure
 
 
@@ -218,7 +218,8 @@ def draw_portrait(portrait: Portrait, title: str) -> Figure:
         _densities(before, portrait.before, "scores of the detector alone")
         _densities(after, portrait.after, "scores of the enhanced detector")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-        figure.legend(loc="outside lower center", ncols=3, handles=plane.get_legend_handles_labels()[0])
+        handles = plane.get_legend_handles_labels()[0]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, markerscale=1.5)
     return figure
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,7 @@ from .journal import Journal
 from .plan import Plan
 from .provenance import circumstances, versions
 
-__all__ = ["Progress", "run_plan"]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a benchmark is.
-
-    Attributes
-    ----------
-    done, total : int
-        Jobs, those of earlier runs counted.
-    failed : int
-        Jobs of this run that have no result.
-    seconds_left : float or None
-        Estimated from the work done in this run, a job's work taken as the size of its file; None before
-        anything is done.
-    """
-
-    done: int
-    total: int
-    failed: int
-    seconds_left: float | None
+__all__ = ["run_plan"]
 
 
 def run_plan(
@@ -45,9 +23,9 @@ def run_plan(
     workers: Workers,
     *,
     command: str,
-    listen: Callable[[Progress], None] = lambda progress: None,
-) -> Progress:
-    """Do what a plan asks for and is not there yet.
+    tell: Callable[[int, int, float | None], None] = lambda done, total, seconds_left: None,
+) -> None:
+    """Do what a plan asks for and is not there yet; what failed in an earlier run is tried again.
 
     Parameters
     ----------
@@ -59,13 +37,10 @@ def run_plan(
         Who does the jobs.
     command : str
         Written down with the settings.
-    listen : callable
-        Told after every job, and once before the first.
-
-    Returns
-    -------
-    Progress
-        At the end. What failed is tried again by the next run.
+    tell : callable
+        Called before the first job and after every one, with the jobs done (those of earlier runs counted),
+        all jobs, and the seconds estimated to be left: by the work done in this run, a job's work taken as
+        the size of its file; None before anything is done.
 
     Raises
     ------
@@ -87,14 +62,13 @@ def run_plan(
         there = {key for key, outcome in journal.outcomes().items() if not outcome.failure}
         pending = {key: job for key, job in jobs.items() if key not in there}
         pace = _Pace(pending, len(jobs))
-        listen(pace.progress())
+        tell(*pace.told())
         for outcome in workers.results(run_job, list(pending.values())):
             if outcome.key not in pending:
                 raise _other_versions(outcome.about)
             journal.append(outcome)
-            pace.finished(outcome.key, failed=bool(outcome.failure))
-            listen(pace.progress())
-    return pace.progress()
+            pace.finished(outcome.key)
+            tell(*pace.told())
 
 
 class _Pace:
@@ -103,21 +77,19 @@ class _Pace:
     def __init__(self, pending: dict[str, Job], total: int) -> None:
         self.work = {key: 1_000 + job.data.path.stat().st_size for key, job in pending.items()}
         self.total = total
-        self.failed = 0
         self.done_work = 0
         self.all_work = sum(self.work.values())
         self.started = time.monotonic()
 
-    def finished(self, key: str, *, failed: bool) -> None:
+    def finished(self, key: str) -> None:
         self.done_work += self.work.pop(key)
-        self.failed += failed
 
-    def progress(self) -> Progress:
+    def told(self) -> tuple[int, int, float | None]:
         left = None
         if self.done_work:
             elapsed = time.monotonic() - self.started
             left = elapsed * (self.all_work - self.done_work) / self.done_work
-        return Progress(self.total - len(self.work), self.total, self.failed, left)
+        return self.total - len(self.work), self.total, left
 
 
 def _other_versions(about: dict[str, Any]) -> LlmdasError:

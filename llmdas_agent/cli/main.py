@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LlmdasError
-from . import add_detector, cards, doctor, plugins, registry, runs, tables, verify
+from . import add_detector, bench, cards, doctor, plugins, registry, runs, tables, verify
 from .plugin_commands import RootGroup, warn_of_plugins
 
 __all__ = ["app", "main"]
@@ -74,6 +74,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(cards.app, name="card")
 app.command("export")(plugins.export)
 app.add_typer(plugins.app, name="plugin")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

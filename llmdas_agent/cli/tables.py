@@ -163,7 +163,7 @@ def _fitted(
 ) -> tuple[EnhancedDetector, pl.DataFrame]:
     from ..enhance import EnhancedDetector, read_table
 
-    _verify_before_first_use(name)
+    verify_before_first_use(name)
     with busy(f"fitting {name} on {table.name}"), warnings.catch_warnings():
         # what matters is said in `contribution_`; the libraries' own warnings are not for this reader
         warnings.simplefilter("ignore")
@@ -172,7 +172,7 @@ def _fitted(
         return model.fit(frame), frame
 
 
-def _verify_before_first_use(name: str) -> None:
+def verify_before_first_use(name: str) -> None:
     """Verify what a plugin's author verified elsewhere, once on this machine."""
     from ..registry import Registry, resolve
 
