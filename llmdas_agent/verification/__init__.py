@@ -2,7 +2,8 @@
 
 from .admission import admit
 from .bench import FittedToy, ToyBench, all_scenarios
-from .families import FAMILIES, Family
+from .families import FAMILIES
+from .matching import Family
 from .probe import probe
 from .scenarios import SCENARIOS, Scenario
 from .verify import Trial, judge, try_program, verify

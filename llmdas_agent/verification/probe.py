@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from ..report import BlindSpotProfile, FamilyScore
 from .bench import FittedToy, ToyBench, auroc
-from .families import FAMILIES, rows_at_depth
+from .families import FAMILIES
+from .matching import matched_rows
 
 __all__ = ["probe"]
 
@@ -59,7 +60,7 @@ def probe(bench: ToyBench, *, on_progress: Callable[[str], None] | None = None) 
 
 def _family_aurocs(bench: ToyBench, toy: FittedToy) -> Iterator[tuple[str, float]]:
     rows = {
-        family.name: rows_at_depth(family, toy.scenario, _DEPTHS, bench.rng(toy.scenario, family.name))
+        family.name: matched_rows(family, toy.scenario, _DEPTHS, bench.rng(toy.scenario, family.name))
         for family in FAMILIES
     }
     for name, made in rows.items():
