@@ -1,4 +1,4 @@
-"""list, show, verify, remove and probe, as a user meets them."""
+"""list, show, remove and probe, as a user meets them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from llmdas_agent.registry import Registry
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
-
-COPIES = (
-    "def generate_hard_anomalies(n_samples, model, X_train, rng):\n"
-    "    return X_train[rng.integers(len(X_train), size=n_samples)]\n"
-)
-
 
 def test_list_names_every_detector_and_its_synthesizer(cli: Cli) -> None:
     rows = {row["name"]: row for row in json.loads(cli("list", "--json").stdout)["detectors"]}
@@ -43,45 +35,17 @@ def test_show_tells_the_whole_story(cli: Cli) -> None:
     data = json.loads(cli("show", "ecod", "--json").stdout)
     assert data["source"] == synthesizer.proposal.program.source
     assert data["digest"] == synthesizer.proposal.program.digest
+    assert data["html"] is None
 
 
-def test_verify_accepts_what_is_shipped_and_refuses_copies(cli: Cli, tmp_path: Path) -> None:
-    shipped = Registry().get("iforest").folder
-    assert shipped is not None
-    good = cli("verify", shipped / "program.py", "--detector", "iforest")
-    assert good.returncode == 0, good.stderr
-    assert "passes" in good.stdout
-    (tmp_path / "copies.py").write_text(COPIES)
-    bad = cli("verify", "copies.py", "--detector", "iforest", "--json")
-    data = json.loads(bad.stdout)
-    assert (bad.returncode, data["accepted"]) == (5, False)
-    failed = {verdict["code"]: verdict["hint"] for verdict in data["verdicts"] if not verdict["passed"]}
-    assert "move away" in failed["novelty"]
-
-
-@pytest.mark.parametrize(
-    ("source", "code", "told"),
-    [
-        ("def generate_hard_anomalies(:\n", "parse", "line 1"),
-        ("import os\n" + COPIES, "dialect", "os"),
-        ("x = 1\n", "signature", "generate_hard_anomalies"),
-    ],
-)
-def test_verify_says_what_is_wrong_with_the_text(
-    cli: Cli, tmp_path: Path, source: str, code: str, told: str
-) -> None:
-    (tmp_path / "program.py").write_text(source)
-    ended = cli("verify", "program.py", "--detector", "iforest", "--json")
-    assert ended.returncode == 5
-    last = json.loads(ended.stdout)["verdicts"][-1]
-    assert (last["code"], last["passed"]) == (code, False)
-    assert told in last["message"] + last["hint"]
-
-
-def test_verify_without_a_file(cli: Cli) -> None:
-    ended = cli("verify", "nowhere.py", "--detector", "iforest")
-    assert (ended.returncode, ended.stderr.count("\n")) == (3, 1)
-    assert "nowhere.py" in ended.stderr
+def test_show_writes_the_report_again(cli: Cli, tmp_path: Path) -> None:
+    ended = cli("show", "ecod", "--html", "pages/ecod.html")
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "pages/ecod.html")
+    page = (tmp_path / "pages" / "ecod.html").read_text(encoding="utf-8")
+    synthesizer = Registry().get("ecod")
+    assert "Accepted" in page
+    assert synthesizer.proposal.borderline in page
+    assert synthesizer.provenance["registered"] in page
 
 
 def test_remove_only_what_was_registered(cli: Cli) -> None:

@@ -120,7 +120,7 @@ def _grid(name: str, value: Mapping[str, Any]) -> Grid:
     }
     measures = list(dict.fromkeys(measure for row in table.values() for measure in row))
     columns = [_cells([row.get(measure) for row in table.values()]) for measure in measures]
-    rows = tuple(zip(map(str, table), zip(*columns, strict=True), strict=True))
+    rows = tuple((str(row), tuple(column[k] for column in columns)) for k, row in enumerate(table))
     return Grid(_words(name), tuple(map(_words, measures)), rows)
 
 

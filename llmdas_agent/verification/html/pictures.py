@@ -70,7 +70,7 @@ _META = re.compile(r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</style>\s*</
 # The page decides how large a picture is.
 _SIZES = re.compile(r' (?:width|height)="[^"]*pt"')
 # Names that matplotlib gives to groups are the same in every picture, and nothing refers to them.
-_GROUP_NAMES = re.compile(r' id="[A-Za-z_.]*[A-Za-z_]\d+"')
+_GROUP_NAMES = re.compile(r' id="[A-Za-z][\w.]*_\d+"')
 
 
 def window(normal: Array, others: Array, room: float) -> tuple[float, float]:
