@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .estimator import EnhancedDetector
+    from .explaining import Explanation
     from .files import read_table, scores_table, write_table
-    from .joining import Contribution
+    from .gate import Contribution
     from .persistence import load_model, save_model
     from .synthesis import synthesize
     from .tables import TableEncoder
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Contribution",
     "EnhancedDetector",
+    "Explanation",
     "TableEncoder",
     "load_model",
     "read_table",
@@ -29,8 +31,9 @@ __all__ = [
 ]
 
 _HOME = {
-    "Contribution": "joining",
+    "Contribution": "gate",
     "EnhancedDetector": "estimator",
+    "Explanation": "explaining",
     "TableEncoder": "tables",
     "load_model": "persistence",
     "read_table": "files",

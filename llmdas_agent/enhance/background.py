@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from .spaces import Standard
 
-__all__ = ["background_rows", "recombined_rows"]
+__all__ = ["background_families", "recombined_rows"]
 
 Array = NDArray[np.float64]
 
@@ -23,34 +23,32 @@ _MAX_SEEDS = 2000
 _LONGEST_STEP = 4.0
 
 
-def background_rows(Z: Array, n_each: int, rng: np.random.Generator) -> Array:
-    """Return rows around normal ones: steps in all columns, steps in some, and recombinations.
+def background_families(Z: Array, n_each: int, rng: np.random.Generator) -> list[Array]:
+    """Return families of rows around normal ones: steps in all columns, steps in some, and recombinations.
 
     Parameters
     ----------
     Z : array, shape (n, d)
         Normal rows, finite, no column constant.
     n_each : int
-        Rows of each of the three families.
+        Rows of each family.
     rng : numpy.random.Generator
         Decides everything drawn.
 
     Returns
     -------
-    array, shape (3 * n_each, d)
+    list of three arrays, each of shape (n_each, d)
     """
     standard = Standard().fit(Z)
     S = standard.transform(Z)
     seeds = S if len(S) <= _MAX_SEEDS else S[rng.choice(len(S), _MAX_SEEDS, replace=False)]
     reach = _own_distances(seeds)
-    made = np.vstack(
-        [
-            _stepped(seeds, reach, n_each, _all_columns, rng),
-            _stepped(seeds, reach, n_each, _some_columns, rng),
-            _recombined(seeds, n_each, rng),
-        ]
-    )
-    return np.asarray(made * standard.scale_ + standard.mean_)
+    families = [
+        _stepped(seeds, reach, n_each, _all_columns, rng),
+        _stepped(seeds, reach, n_each, _some_columns, rng),
+        _recombined(seeds, n_each, rng),
+    ]
+    return [made * standard.scale_ + standard.mean_ for made in families]
 
 
 def recombined_rows(Z: Array, n: int, rng: np.random.Generator) -> Array:

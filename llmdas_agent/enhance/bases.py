@@ -121,6 +121,14 @@ class CuredBase:
             ) from error
         return self
 
+    def unit_score(self, Z: Array) -> Array:
+        """Return scores, shape (m,), less the fitted rows' median, in multiples of their mean deviation.
+
+        Units differ with the rows fitted (OCSVM's scores grow with their number); so measured, scores of the
+        same detector fitted on different rows can be set side by side.
+        """
+        return np.asarray((self.score(Z) - self.middle_score_) / self.deviation_)
+
     def score(self, Z: Array) -> Array:
         """Return scores, shape (m,), finite, higher for more abnormal rows."""
         return np.nan_to_num(
@@ -156,6 +164,7 @@ class CuredBase:
         finite = scores[np.isfinite(scores)] if np.isfinite(scores).any() else np.zeros(1)
         spread = float(np.ptp(finite)) or 1.0
         self.middle_score_ = float(np.median(finite))
+        self.deviation_ = float(np.mean(np.abs(finite - self.middle_score_))) or 1.0
         self.highest_score_, self.lowest_score_ = float(finite.max()) + spread, float(finite.min()) - spread
 
     def _raw(self, Z: Array) -> Array:

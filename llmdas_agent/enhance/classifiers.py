@@ -12,13 +12,14 @@ from sklearn.linear_model import LogisticRegression
 
 from .spaces import Quantile, Space, Standard, Whitened, usable_columns
 
-__all__ = ["KernelClassifier", "MadeRowClassifier"]
+__all__ = ["KernelClassifier", "MadeRowClassifiers"]
 
 Array = NDArray[np.float64]
 
 _LANDMARKS = 300
 _INVERSE_PENALTY = 10.0
 _MAX_ITERATIONS = 300
+_WIDTHS = (3.0, 1.0)
 
 
 class KernelClassifier:
@@ -36,9 +37,10 @@ class KernelClassifier:
         self.width = width
         self.random_state = random_state
 
-    def fit(self, normal: Array, made: Array, weights: Array) -> Self:
-        """Fit on normal rows, shape (n, k), and made ones, shape (m, k), with one weight per row of both."""
+    def fit(self, normal: Array, made: Array) -> Self:
+        """Fit on normal rows, shape (n, k), and made ones, shape (m, k), which weigh the same in all."""
         rows = np.vstack([normal, made])
+        weights = np.repeat([1.0, len(normal) / len(made)], [len(normal), len(made)])
         self.features_ = Nystroem(
             gamma=self.width / _median_squared_distance(normal, self.random_state),
             n_components=min(_LANDMARKS, len(normal)),
@@ -56,45 +58,51 @@ class KernelClassifier:
         return np.asarray(self.model_.decision_function(self.features_.transform(rows)))
 
 
-class MadeRowClassifier:
-    """Two kernel classifiers, one on standardized and normal-quantile columns, one on whitened ones.
+class MadeRowClassifiers:
+    """Two kernel classifiers for each family of made rows.
+
+    One sees the columns standardized and as normal quantiles side by side, the other whitened. A family of
+    its own for each kind of made rows keeps the easy ones from hiding what can be learnt from the others.
 
     Parameters
     ----------
     random_state : int
-        Seeds both.
+        Seeds all.
     """
 
     def __init__(self, random_state: int) -> None:
         self.random_state = random_state
 
-    def fit(self, normal: Array, made: Array, weights: Array) -> Self:
-        """Fit on normal rows, shape (n, d), and made ones, shape (m, d).
+    def fit(self, normal: Array, families: Sequence[Array]) -> Self:
+        """Fit on normal rows, shape (n, d), and each family of made ones, shape (m, d).
 
-        Parameters
-        ----------
-        normal, made : array
-            Finite. The spaces are fitted on `normal` alone.
-        weights : array, shape (n + m,)
-            One per row, normal ones first.
+        The spaces are fitted on `normal` alone, and made rows weigh as much as normal ones.
         """
         self.columns_ = usable_columns(normal)
-        normal, made = normal[:, self.columns_], made[:, self.columns_]
+        chosen = normal[:, self.columns_]
         self.spaces_: list[list[Space]] = [
-            [Standard().fit(normal), Quantile().fit(normal)],
-            [Whitened().fit(normal)],
+            [Standard().fit(chosen), Quantile().fit(chosen)],
+            [Whitened().fit(chosen)],
         ]
-        self.classifiers_ = [
-            KernelClassifier(width, self.random_state).fit(_view(space, normal), _view(space, made), weights)
-            for space, width in zip(self.spaces_, (3.0, 1.0), strict=True)
-        ]
+        self.classifiers_: list[list[KernelClassifier]] = []
+        for space, width in zip(self.spaces_, _WIDTHS, strict=True):
+            view = _view(space, chosen)
+            self.classifiers_.append(
+                [
+                    KernelClassifier(width, self.random_state).fit(view, _view(space, made[:, self.columns_]))
+                    for made in families
+                ]
+            )
         return self
 
     def score(self, Z: Array) -> Array:
-        """Return log odds of being made, shape (2, m), one row per classifier."""
+        """Return log odds of being made, shape (2 · families, m)."""
         chosen = Z[:, self.columns_]
-        pairs = zip(self.spaces_, self.classifiers_, strict=True)
-        return np.stack([classifier.score(_view(space, chosen)) for space, classifier in pairs])
+        rows = []
+        for space, classifiers in zip(self.spaces_, self.classifiers_, strict=True):
+            view = _view(space, chosen)
+            rows += [classifier.score(view) for classifier in classifiers]
+        return np.stack(rows)
 
 
 def _view(space: Sequence[Space], Z: Array) -> Array:

@@ -1,8 +1,9 @@
-"""The members of an enhanced detector, and how they become one score."""
+"""The experts of an enhanced detector, how they are gauged, and how they become one score."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -11,41 +12,57 @@ from numpy.typing import NDArray
 from ..detectors import DetectorSource
 from ..errors import DetectorError, ProgramError
 from ..programs import SynthesisProgram
-from .bases import TREATMENTS, Treatment, thinned
-from .joining import Contribution, TailSurprise, contribution_of, soft_maximum
+from .bases import TREATMENTS, CuredBase, Treatment, thinned
+from .classifiers import MadeRowClassifiers
+from .gate import Contribution, Judged, contribution_of, trust
+from .joining import TailSurprise, root_mean_square, soft_maximum
 from .members import Member, Snap
+from .neighbours import Neighbours
+from .tails import Tails
 
-__all__ = ["Ensemble", "others"]
+__all__ = ["EXPERTS", "Ensemble"]
 
 Array = NDArray[np.float64]
+Fold = NDArray[np.intp]
+
+EXPERTS = ("base", "neighbours", "tails", "classifier")
 
 _FEW_ROWS = 300
 _SOUND = 0.9
 _MAX_TRIED = 2000
+_MAX_NEIGHBOURS = 3000
+_NOT_ASKED = Contribution(0.0, 0.5, 0.5, "synthesis not used here: the classifier was left out")
 
 
 class Ensemble:
-    """One member per fold of the normal rows, each gauged on the fold that it has not seen.
+    """Base, neighbours, tails and classifiers, each turned into tail surprise on rows it has not seen.
+
+    Base and tails are fitted on all rows, and once for every fold on the others to see what they make of rows
+    that they were not fitted on; neighbours leave each row out of its own; of the classifiers one stays per
+    fold, and their mean is used.
 
     Parameters
     ----------
     seed : int
-        Deals the folds (3, or 5 below 300 rows) and seeds every member.
+        Deals the folds (3, or 5 below 300 rows) and seeds everything.
+    experts : sequence of str
+        Those of `EXPERTS` that take part; the base always does.
 
     Attributes
     ----------
-    members_ : list of Member
-        One per fold.
+    weights_ : dict of str to float
+        Each expert's weight.
     contribution_ : Contribution
         The classifier's weight, and why.
     rows_ : array, shape (n, d), or None
         The rows fitted; None in a model that was loaded without them.
     held_scores_ : array, shape (n,)
-        Joined score of every row fitted, by the member that has not seen it.
+        Joined score of every row fitted, by experts that have not seen it.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, experts: Sequence[str] = EXPERTS) -> None:
         self.seed = seed
+        self.experts = tuple(experts)
 
     def fit(self, source: DetectorSource, program: SynthesisProgram, Z: Array, snap: Snap) -> Self:
         """Fit on normal rows.
@@ -63,23 +80,123 @@ class Ensemble:
         """
         self.rows_: Array | None = Z
         folds = self.folds(len(Z))
-        self.members_ = self._soundest(source, Z, folds)
-        base = np.empty(len(Z))
-        for member, fold in zip(self.members_, folds, strict=True):
-            base[fold] = member.base_scores(Z[fold])
-        self.base_surprise_ = TailSurprise().fit(base)
-        log_odds = self._learn(program, Z, folds, snap)
-        self.held_scores_ = self._joined(base, log_odds)
+        members = self._soundest(source, Z, folds)
+        self.base_ = CuredBase(members[0].seed, members[0].base_.treatment).fit(source, Z)
+        held = {"base": self._gauge_base(members, Z, folds)}
+        if "neighbours" in self.experts:
+            held["neighbours"] = self._gauge_neighbours(Z)
+        if "tails" in self.experts:
+            held["tails"] = self._gauge_tails(Z, folds)
+        self.classifiers_: list[MadeRowClassifiers] = []
+        self.contribution_ = _NOT_ASKED
+        if "classifier" in self.experts:
+            held |= self._learn(members, program, Z, folds, snap)
+        quiet = trust(len(Z))
+        self.weights_ = {name: 1.0 if name == "base" else quiet for name in EXPERTS if name in held}
+        self.weights_["classifier"] = self.contribution_.weight
+        self.held_scores_ = self.join(held)
         return self
 
-    def score(self, Z: Array) -> Array:
-        """Return joined scores, shape (m,), in nats of surprise, of rows that were not fitted on."""
-        base = np.mean([member.base_scores(Z) for member in self.members_], axis=0)
-        if self.contribution_.weight == 0:
-            return self._joined(base, None)
-        return self._joined(base, np.mean([member.log_odds(Z) for member in self.members_], axis=0))
+    def surprises(self, Z: Array) -> dict[str, Array]:
+        """Return each weighty expert's surprise at rows that were not fitted, shape (m,), in nats."""
+        told = {"base": self.base_surprise_(self.base_.unit_score(Z))}
+        if "neighbours" in self.experts:
+            told["neighbours"] = self.neighbours_(Z)
+        if "tails" in self.experts:
+            told["tails"] = _mean_surprise(self.tail_surprises_, self.tails_.score(Z))
+        if self.classifiers_:
+            log_odds = np.mean([classifiers.score(Z) for classifiers in self.classifiers_], axis=0)
+            told["classifier"] = _mean_surprise(self.classifier_surprises_, log_odds)
+        return told
 
-    def _soundest(self, source: DetectorSource, Z: Array, folds: list[NDArray[np.intp]]) -> list[Member]:
+    def join(self, surprises: Mapping[str, Array]) -> Array:
+        """Return one score from the experts' surprises, shape (m,), in nats."""
+        calm = [name for name in surprises if name != "classifier"]
+        evidence = root_mean_square(
+            [surprises[name] for name in calm], [self.weights_[name] for name in calm]
+        )
+        if not self.weights_["classifier"]:
+            return evidence
+        return soft_maximum(evidence, surprises["classifier"], self.weights_["classifier"])
+
+    def score(self, Z: Array) -> Array:
+        """Return joined scores, shape (m,), of rows that were not fitted."""
+        return self.join(self.surprises(Z))
+
+    def folds(self, n: int) -> list[Fold]:
+        """Return the indices of each fold of `n` rows."""
+        n_folds = 5 if n < _FEW_ROWS else 3
+        order = np.random.default_rng(self.seed).permutation(n)
+        return [np.sort(order[k::n_folds]) for k in range(n_folds)]
+
+    def _gauge_base(self, members: Sequence[Member], Z: Array, folds: Sequence[Fold]) -> Array:
+        held = np.empty(len(Z))
+        for member, fold in zip(members, folds, strict=True):
+            held[fold] = member.base_.unit_score(Z[fold])
+        self.base_surprise_ = TailSurprise().fit(held)
+        return self.base_surprise_(held)
+
+    def _gauge_neighbours(self, Z: Array) -> Array:
+        kept = np.zeros(len(Z), dtype=bool)
+        kept[np.random.default_rng(self.seed).permutation(len(Z))[:_MAX_NEIGHBOURS]] = True
+        self.neighbours_ = Neighbours().fit(Z[kept])
+        held = np.empty(len(Z))
+        held[kept] = self.neighbours_.own_
+        if not kept.all():
+            held[~kept] = self.neighbours_(Z[~kept])
+        return held
+
+    def _gauge_tails(self, Z: Array, folds: Sequence[Fold]) -> Array:
+        held = np.empty((2, len(Z)))
+        for fold in folds:
+            held[:, fold] = Tails().fit(Z[_others(fold, len(Z))]).score(Z[fold])
+        self.tails_ = Tails().fit(Z)
+        self.tail_surprises_ = [TailSurprise().fit(row) for row in held]
+        return _mean_surprise(self.tail_surprises_, held)
+
+    def _learn(
+        self,
+        members: Sequence[Member],
+        program: SynthesisProgram,
+        Z: Array,
+        folds: Sequence[Fold],
+        snap: Snap,
+    ) -> dict[str, Array]:
+        """Fit the classifiers, judge them on rows not fitted, and return their surprise where they serve."""
+        held: list[Array] = []
+        made: list[Array] = []
+        rivals: list[Judged] = []
+        try:
+            for member, fold in zip(members, folds, strict=True):
+                normal = Z[_others(fold, len(Z))]
+                member.learn(program, normal, snap)
+                recombined = member.recombined(Z[fold], snap)
+                held.append(member.classifiers_.score(Z[fold]))
+                made.append(member.classifiers_.score(recombined))
+                if "neighbours" in self.experts:
+                    rival = member.rival(normal)
+                    rivals.append(Judged(rival(Z[fold]), rival(recombined)))
+        except ProgramError as error:
+            # the other experts still serve, so the user is warned and not stopped
+            reason = f"synthesis not used here: the program failed: {error}"
+            warnings.warn(reason, stacklevel=4)
+            self.contribution_ = Contribution(0.0, 0.5, 0.5, reason)
+            return {}
+        surprises = [TailSurprise().fit(row) for row in np.hstack(held)]
+        told = [_mean_surprise(surprises, part) for part in held]
+        recombined_told = _mean_surprise(surprises, np.hstack(made))
+        self.contribution_ = contribution_of(
+            Judged(np.concatenate(told), recombined_told), _together(rivals), len(Z)
+        )
+        if self.contribution_.weight == 0:
+            return {}
+        self.classifiers_ = [member.classifiers_ for member in members]
+        self.classifier_surprises_ = surprises
+        own = np.empty(len(Z))
+        own[np.concatenate(folds)] = np.concatenate(told)
+        return {"classifier": own}
+
+    def _soundest(self, source: DetectorSource, Z: Array, folds: Sequence[Fold]) -> list[Member]:
         """Return members under the first treatment whose bases score soundly, or else the soundest.
 
         Treatments are tried on a part of a long table.
@@ -105,63 +222,32 @@ class Ensemble:
         )
 
     def _fitted(
-        self,
-        source: DetectorSource,
-        treatment: Treatment,
-        Z: Array,
-        folds: list[NDArray[np.intp]],
-        limit: int,
+        self, source: DetectorSource, treatment: Treatment, Z: Array, folds: Sequence[Fold], limit: int
     ) -> list[Member]:
         seeds = [int(seed) >> 1 for seed in np.random.SeedSequence(self.seed).generate_state(len(folds))]
         return [
             Member(seed).fit(
-                source, treatment, thinned(Z[others(fold, len(Z))], limit), thinned(Z[fold], limit)
+                source, treatment, thinned(Z[_others(fold, len(Z))], limit), thinned(Z[fold], limit)
             )
             for seed, fold in zip(seeds, folds, strict=True)
         ]
 
-    def folds(self, n: int) -> list[NDArray[np.intp]]:
-        """Return the indices of each fold of `n` rows."""
-        n_folds = 5 if n < _FEW_ROWS else 3
-        order = np.random.default_rng(self.seed).permutation(n)
-        return [np.sort(order[k::n_folds]) for k in range(n_folds)]
 
-    def _learn(
-        self, program: SynthesisProgram, Z: Array, folds: list[NDArray[np.intp]], snap: Snap
-    ) -> Array | None:
-        """Fit the classifiers, judge them on rows not fitted, and return the log odds of all rows."""
-        log_odds = np.empty((2, len(Z)))
-        recombined = []
-        try:
-            for member, fold in zip(self.members_, folds, strict=True):
-                member.learn(program, Z[others(fold, len(Z))], snap)
-                log_odds[:, fold] = member.log_odds(Z[fold])
-                recombined.append(member.log_odds(member.recombined(Z[fold], snap)))
-        except ProgramError as error:
-            # the base still serves, so the user is warned and not stopped
-            reason = f"synthesis not used here: the program failed: {error}"
-            warnings.warn(reason, stacklevel=4)
-            self.contribution_ = Contribution(0.0, 0.5, reason)
-        else:
-            self.contribution_ = contribution_of(log_odds.mean(axis=0), np.hstack(recombined).mean(axis=0))
-        if self.contribution_.weight == 0:
-            for member in self.members_:
-                member.classifier_ = None
-            return None
-        self.classifier_surprises_ = [TailSurprise().fit(row) for row in log_odds]
-        return log_odds
-
-    def _joined(self, base: Array, log_odds: Array | None) -> Array:
-        surprise = self.base_surprise_(base)
-        if log_odds is None:
-            return surprise
-        pairs = zip(self.classifier_surprises_, log_odds, strict=True)
-        classifier = np.mean([curve(row) for curve, row in pairs], axis=0)
-        return soft_maximum(surprise, classifier, self.contribution_.weight)
-
-
-def others(fold: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
+def _others(fold: Fold, n: int) -> NDArray[np.bool_]:
     """Return a mask of the `n` rows that are not in the fold, those that its member is fitted on."""
     chosen = np.ones(n, dtype=bool)
     chosen[fold] = False
     return chosen
+
+
+def _mean_surprise(surprises: Sequence[TailSurprise], scores: Array) -> Array:
+    told = [surprise(row) for surprise, row in zip(surprises, scores, strict=True)]
+    return np.asarray(np.mean(told, axis=0))
+
+
+def _together(parts: Sequence[Judged]) -> Judged | None:
+    if not parts:
+        return None
+    return Judged(
+        np.concatenate([part.normal for part in parts]), np.concatenate([part.recombined for part in parts])
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pyod.models.base import BaseDetector
 from sklearn.utils.validation import check_is_fitted, check_random_state
+from threadpoolctl import threadpool_limits
 
 from ..cards import DetectorCard
 from ..detectors import DetectorSource, import_class
-from ..errors import NotAcceptedError, TableError
+from ..errors import InputError, NotAcceptedError, TableError, UnknownNameError
 from ..registry import Registry, Synthesizer, resolve
 from .bases import Treatment
-from .ensemble import Ensemble
-from .joining import Contribution
+from .ensemble import EXPERTS, Ensemble
+from .explaining import Explanation, explanation_of
+from .gate import Contribution
 from .tables import Table, TableEncoder
 
 __all__ = ["EnhancedDetector"]
@@ -33,11 +36,13 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
 
     Needs no labels and makes no network connection; the program runs in the sandbox.
 
-    The normal rows are dealt into folds (3, or 5 below 300 rows). For every fold a *member* is fitted on the
-    other rows: the base detector, and a classifier that tells those rows from made ones (the program's and a
-    broad background). Each member scores the rows it has not seen, and these held-out scores are the
-    yardstick: base and classifier are turned into tail surprises and joined by a soft maximum. No labels
-    enter, and a row's score does not depend on the rows that are scored with it.
+    Four *experts* look at every row: the base detector; the row's nearest neighbours among the normal ones;
+    the tails of columns and principal components; and classifiers that tell normal rows from made ones (the
+    program's and a broad background). What each makes of normal rows that it was not fitted on (3 folds, or
+    5 below 300 rows) is its yardstick: scores are turned into tail surprises. The first three are averaged;
+    the classifiers are joined to them by a soft maximum, and only where they were seen to rank recombined
+    rows better than the neighbours do. No labels enter, and a row's score does not depend on the rows that
+    are scored with it.
 
     Parameters
     ----------
@@ -45,6 +50,8 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         A detector's name, its card or the card's file, or an unfitted PyOD or scikit-learn detector.
     synthesizer : Synthesizer or str, optional
         A verified synthesizer or its name; looked up by the base's name when left out.
+    experts : sequence of str
+        Who takes part: ``base`` always; ``neighbours``, ``tails`` and ``classifier`` where they are named.
     contamination : float or PyThresh object
         Share of the training rows that `threshold_` is to cut off, in (0, 0.5].
     random_state : int, RandomState or None
@@ -53,7 +60,7 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
     Attributes
     ----------
     decision_scores_ : array, shape (n,)
-        Scores of the training rows, each by the member that has not seen it; in rank they follow
+        Scores of the training rows, each by experts that have not seen it; in rank they follow
         ``decision_function(X_train)`` up to that correction.
     threshold_ : float
         Scores above it are labelled 1.
@@ -62,7 +69,7 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
     contribution_ : Contribution
         The classifier's weight in the join, and why.
     weights_ : dict
-        Weight of ``base`` and ``classifier``; a classifier weight of 0 means synthesis is not used here.
+        Each expert's weight; a classifier weight of 0 means synthesis is not used here.
     treatment_ : str
         What had to be done to the columns before the base scored soundly; mostly "as given".
     synthesizer_ : Synthesizer
@@ -86,12 +93,14 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         base: str | Path | DetectorCard | Any = "iforest",
         *,
         synthesizer: Synthesizer | str | None = None,
+        experts: Sequence[str] = EXPERTS,
         contamination: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         super().__init__(contamination=contamination)
         self.base = base
         self.synthesizer = synthesizer
+        self.experts = experts
         self.random_state = random_state
 
     def fit(self, X: Table, y: Any = None) -> Self:
@@ -116,6 +125,7 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         SandboxError
             When the sandbox cannot work on this machine.
         """
+        experts = _known(self.experts)
         source = resolve(self.base)
         self.card_ = source.card
         self.synthesizer_ = _verified(self.synthesizer, self.base, source)
@@ -129,9 +139,11 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
             raise TableError("has no column that varies", where="table", hint="See whether it was read right")
         self._set_n_classes(None)
         reference = _reference_rows(len(Z), seed)
-        self.ensemble_ = Ensemble(seed).fit(
-            source, self.synthesizer_.proposal.program, Z[reference], self.encoder_.snap
-        )
+        # one thread: the result then does not depend on the number of cores, and small matrices gain nothing
+        with threadpool_limits(1):
+            self.ensemble_ = Ensemble(seed, experts).fit(
+                source, self.synthesizer_.proposal.program, Z[reference], self.encoder_.snap
+            )
         self.decision_scores_ = np.empty(len(Z))
         self.decision_scores_[reference] = self.ensemble_.held_scores_
         self.decision_scores_[~reference] = self._scores(Z[~reference])
@@ -148,6 +160,27 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         """
         check_is_fitted(self, "ensemble_")
         return self._scores(self.encoder_.transform(X))
+
+    def explain(self, X: Table) -> Explanation:
+        """Say for each row which expert spoke and what each column adds to its score.
+
+        Costs about as much as scoring each row once per column.
+
+        Raises
+        ------
+        InputError
+            When the neighbours do not take part.
+        TableError
+            When the columns are not those fitted.
+        """
+        check_is_fitted(self, "ensemble_")
+        if "neighbours" not in self.ensemble_.experts:
+            raise InputError(
+                "rows are explained by the normal rows next to them, and the neighbours do not take part",
+                where="experts",
+                hint="Fit with 'neighbours' among the experts",
+            )
+        return explanation_of(self.ensemble_, self.encoder_.transform(X), self.encoder_.blocks_)
 
     def p_value(self, X: Table) -> Array:
         """Return conformal p-values of rows, shape (m,), in (0, 1], small for abnormal rows.
@@ -184,14 +217,15 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
 
     @property
     def weights_(self) -> dict[str, float]:
-        """Weight of base and classifier in the join."""
-        return {"base": 1.0, "classifier": self.contribution_.weight}
+        """Each expert's weight in the join."""
+        check_is_fitted(self, "ensemble_")
+        return self.ensemble_.weights_
 
     @property
     def treatment_(self) -> Treatment:
         """What had to be done to the columns before the base scored soundly."""
         check_is_fitted(self, "ensemble_")
-        return self.ensemble_.members_[0].base_.treatment
+        return self.ensemble_.base_.treatment
 
     def _scores(self, Z: Array) -> Array:
         # in parts, so that memory stays flat for long tables
@@ -203,6 +237,17 @@ def _reference_rows(n: int, seed: int) -> NDArray[np.bool_]:
     chosen = np.zeros(n, dtype=bool)
     chosen[np.random.default_rng(seed).permutation(n)[:_MAX_REFERENCE]] = True
     return chosen
+
+
+def _known(experts: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in experts if name not in EXPERTS]
+    if unknown or isinstance(experts, str):
+        raise UnknownNameError(
+            f"no expert '{unknown[0] if unknown else experts}'",
+            where="experts",
+            hint=f"Name some of {EXPERTS}",
+        )
+    return tuple(name for name in EXPERTS if name == "base" or name in experts)
 
 
 def _verified(synthesizer: Synthesizer | str | None, base: object, source: DetectorSource) -> Synthesizer:

@@ -1,27 +1,26 @@
-"""How the base's and the classifier's scores become one, without labels.
+"""How the experts' scores become one, without labels.
 
 Each is turned into *tail surprise*: −log of the share of held-out normal rows that score as high or
-higher. On normal rows every surprise then has the same law, whatever unit its score had, so that two of
-them can be set side by side; and the join is a soft maximum, so that one expert who is sure is heard.
+higher. On normal rows every surprise then has the same law, whatever unit its score had, so that they can be
+set side by side. Evidence that needs no made rows is averaged; the classifier, who speaks only where it was
+seen to know more, is joined by a soft maximum, so that it is heard when it is sure.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Contribution", "TailSurprise", "contribution_of", "soft_maximum"]
+__all__ = ["TailSurprise", "root_mean_square", "soft_maximum"]
 
 Array = NDArray[np.float64]
 
 _POWER = 4
 _TIE = 1e-9
 _LEAST_EXCESS = 0.1
-_ROWS_TO_TRUST = 30
-_SURE = 2.0
 
 
 class TailSurprise:
@@ -55,48 +54,20 @@ class TailSurprise:
         return np.asarray(within + 2.0 * np.log1p(beyond / (2.0 * self.excess_)))
 
 
-def soft_maximum(base: Array, classifier: Array, weight: float) -> Array:
-    """Return (base⁴ + (weight · classifier)⁴)^¼: near the larger of the two, above it where both are high."""
-    return np.asarray((base**_POWER + (weight * classifier) ** _POWER) ** (1 / _POWER))
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """What the classifier adds to the joined score, and why.
-
-    Attributes
-    ----------
-    weight : float
-        In [0, 1]; the base's is 1. Zero means that synthesis is not used on this table.
-    learnability : float
-        Probability that the classifier ranks a recombination of held-out normal rows above a held-out
-        normal row; 0.5 is chance.
-    reason : str
-        One sentence for the user.
-    """
-
-    weight: float
-    learnability: float
-    reason: str
-
-
-def contribution_of(held: Array, recombined: Array) -> Contribution:
-    """Decide the classifier's weight from rows that it was not fitted on.
-
-    It speaks only where it was seen to rank recombined rows above normal ones by more than two standard
-    errors of chance (Mann and Whitney, 1947), and the fewer the rows, the quieter: n / (n + 30).
+def root_mean_square(surprises: Sequence[Array], weights: Sequence[float]) -> Array:
+    """Return √(Σ (wₑ·sₑ)² / Σ wₑ²) over experts: a surprise again, at which the louder ones pull more.
 
     Parameters
     ----------
-    held, recombined : array, shape (n,) and (m,)
-        The classifier's scores of held-out normal rows and of recombinations of them.
+    surprises : sequence of array, each of shape (m,)
+        At least 0.
+    weights : sequence of float
+        One each, not all 0.
     """
-    n, m = len(held), len(recombined)
-    ordered = np.sort(held)
-    below = np.searchsorted(ordered, recombined, "left") + np.searchsorted(ordered, recombined, "right")
-    learnability = float(np.mean(below) / (2 * n))
-    chance = 0.5 + _SURE * float(np.sqrt((n + m + 1) / (12 * n * m)))
-    told = f"recombined rows rank above held-out normal ones with probability {learnability:.2f}"
-    if learnability <= chance:
-        return Contribution(0.0, learnability, f"synthesis not used here: {told}, which may be chance")
-    return Contribution(n / (n + _ROWS_TO_TRUST), learnability, told)
+    total = sum((weight * told) ** 2 for weight, told in zip(weights, surprises, strict=True))
+    return np.asarray(np.sqrt(total / sum(weight**2 for weight in weights)))
+
+
+def soft_maximum(evidence: Array, classifier: Array, weight: float) -> Array:
+    """Return (e⁴ + (w·c)⁴)^¼: near the larger of the two, above it where both are high."""
+    return np.asarray((evidence**_POWER + (weight * classifier) ** _POWER) ** (1 / _POWER))

@@ -1,4 +1,4 @@
-"""One member of an enhanced detector: base and classifier, fitted on the same part of the normal rows."""
+"""One member of an enhanced detector: every expert, fitted on the same part of the normal rows."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from ..detectors import DetectorSource
 from ..programs import SynthesisProgram
 from ..sandbox import run_program
-from .background import background_rows, recombined_rows
-from .bases import CuredBase, Treatment
-from .classifiers import MadeRowClassifier
+from .background import background_families, recombined_rows
+from .bases import CuredBase, Treatment, thinned
+from .classifiers import MadeRowClassifiers
+from .neighbours import Neighbours
 from .spaces import usable_columns
 
 __all__ = ["Member", "Snap", "hard_anomalies"]
@@ -25,30 +25,34 @@ Snap = Callable[[Array], Array]
 """Carries made rows to values that such a table can hold, shape kept."""
 
 _N_MADE = 600
-_PROGRAM_SHARE = 0.25
+_MAX_LEARNT = 2500
+_MAX_JUDGED = 600
+_LEAST_JUDGED = 100
+_MAX_RIVAL = 2000
 
 
 class Member:
-    """Base and classifier, fitted on some normal rows and gauged on others.
+    """Experts fitted on some normal rows, to be gauged on others.
 
     Parameters
     ----------
     seed : int
-        Seeds the base, the program, the background rows and the classifier.
+        Seeds the base, the program, the background rows and the classifiers.
 
     Attributes
     ----------
     base_ : CuredBase
         Fitted.
     soundness_ : float
-        Distinct scores for each distinct held-out row.
-    classifier_ : MadeRowClassifier or None
+        Distinct scores of the base for each distinct held-out row.
+    tails_ : Tails
+        Fitted, once `look` has run.
+    classifiers_ : MadeRowClassifiers
         Fitted, once `learn` has run.
     """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.classifier_: MadeRowClassifier | None = None
 
     def fit(self, source: DetectorSource, treatment: Treatment, normal: Array, held: Array) -> Self:
         """Fit the base.
@@ -71,17 +75,10 @@ class Member:
         """
         self.base_ = CuredBase(self.seed, treatment).fit(source, normal)
         self.soundness_ = self.base_.soundness(held)
-        scores = self.base_.score(held)
-        # units differ with the rows fitted (OCSVM's scores grow with their number)
-        self.middle_ = float(np.median(scores))
-        self.width_ = float(np.mean(np.abs(scores - self.middle_))) or 1.0
         return self
 
     def learn(self, program: SynthesisProgram, normal: Array, snap: Snap) -> Self:
-        """Fit the classifier on the same rows against the program's and the background's.
-
-        The background weighs three quarters of all made rows, the program's one quarter, and made rows as
-        much as normal ones.
+        """Fit the classifiers on normal rows against three background families and the program's rows.
 
         Raises
         ------
@@ -92,29 +89,21 @@ class Member:
         """
         hard = snap(hard_anomalies(program, self.base_, normal, _N_MADE, self.seed))
         rng = np.random.default_rng(self.seed)
-        broad = snap(_in_usable_columns(normal, lambda part: background_rows(part, _N_MADE, rng)))
-        shares = np.repeat([1 - _PROGRAM_SHARE, _PROGRAM_SHARE], [len(broad), len(hard)])
-        sizes = np.repeat([len(broad), len(hard)], [len(broad), len(hard)])
-        weights = np.concatenate([np.ones(len(normal)), shares / sizes * len(normal)])
-        # one thread: the result then does not depend on the number of cores, and small matrices gain nothing
-        with threadpool_limits(1):
-            self.classifier_ = MadeRowClassifier(self.seed).fit(normal, np.vstack([broad, hard]), weights)
+        broad = [
+            snap(made) for made in _in_usable_columns(normal, lambda Z: background_families(Z, _N_MADE, rng))
+        ]
+        self.classifiers_ = MadeRowClassifiers(self.seed).fit(thinned(normal, _MAX_LEARNT), [*broad, hard])
         return self
 
-    def base_scores(self, Z: Array) -> Array:
-        """Return the base's scores in the unit of this member's held-out rows, shape (m,)."""
-        return np.asarray((self.base_.score(Z) - self.middle_) / self.width_)
-
-    def log_odds(self, Z: Array) -> Array:
-        """Return the classifier's log odds, shape (2, m)."""
-        if self.classifier_ is None:
-            raise ValueError("this member has not learnt a classifier")
-        return self.classifier_.score(Z)
-
     def recombined(self, held: Array, snap: Snap) -> Array:
-        """Return as many recombinations of held-out rows as there are rows, shape (m, d)."""
+        """Return recombinations of held-out rows, shape (m, d), m from 100 to 600."""
         rng = np.random.default_rng(self.seed + 1)
-        return snap(_in_usable_columns(held, lambda part: recombined_rows(part, len(part), rng)))
+        count = min(max(len(held), _LEAST_JUDGED), _MAX_JUDGED)
+        return snap(_in_usable_columns(held, lambda Z: [recombined_rows(Z, count, rng)])[0])
+
+    def rival(self, normal: Array) -> Neighbours:
+        """Return the neighbours as the classifier's rival knows them: from this member's rows alone."""
+        return Neighbours().fit(thinned(normal, _MAX_RIVAL))
 
 
 def hard_anomalies(program: SynthesisProgram, base: CuredBase, Z: Array, n_samples: int, seed: int) -> Array:
@@ -147,10 +136,12 @@ def hard_anomalies(program: SynthesisProgram, base: CuredBase, Z: Array, n_sampl
     return run_program(program, n_samples=n_samples, X_train=Z, score=base.score, seed=seed).rows
 
 
-def _in_usable_columns(Z: Array, make: Callable[[Array], Array]) -> Array:
-    """Return rows made from the columns that vary, the others at their constant."""
+def _in_usable_columns(Z: Array, make: Callable[[Array], list[Array]]) -> list[Array]:
+    """Return families of rows made from the columns that vary, the others at their constant."""
     usable = usable_columns(Z)
-    made = make(Z[:, usable])
-    rows = np.repeat(Z[:1], len(made), axis=0)
-    rows[:, usable] = made
-    return rows
+    families = []
+    for made in make(Z[:, usable]):
+        rows = np.repeat(Z[:1], len(made), axis=0)
+        rows[:, usable] = made
+        families.append(rows)
+    return families

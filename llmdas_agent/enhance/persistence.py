@@ -4,17 +4,18 @@
 
     manifest.json     format, versions, the base's class, SHA-256 of every other file
     model.skops       encoder, classifiers, curves, thresholds
-    base-0.skops ...  the fitted base of each member
-    rows.npz          in place of those, where skops cannot hold the base: the rows fitted, encoded, from
-                      which it is fitted again on loading
+    fitted.skops      the fitted base; or
+    rows.npz          where skops cannot hold it: the rows fitted, encoded, from which it is fitted again on
+                      loading
     card.yaml         the base's card, when it was given by name or card; else
     base.skops        the unfitted base, or
     base.json         its class and parameters, where skops cannot hold it
     synthesizer/      the synthesizer's own files, plain text
 
-**What of your rows is in it.** Medians, ranges, category levels and quantiles of the columns; the landmark
-rows of the classifiers; whatever the base keeps of the rows it was fitted on, which for some kinds is all of
-them (ECOD); and ``rows.npz`` where it is there. Guard the folder as you would the table.
+**What of your rows is in it.** Medians, ranges, category levels and quantiles of the columns; up to 3,000
+rows, encoded, among which neighbours are looked for; the landmark rows of the classifiers; whatever the base
+keeps of the rows it was fitted on, which for some kinds is all of them (ECOD); and ``rows.npz`` where it is
+there. Guard the folder as you would the table.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from ..files import storage_errors, write_whole
 from ..plugins import BUILTIN, load_plugins
 from ..registry import Synthesizer, resolve
 from .bases import CuredBase
-from .ensemble import Ensemble, others
+from .ensemble import Ensemble
 from .estimator import EnhancedDetector
 from .manifest import checked_manifest, is_model_folder, write_manifest
 from .trust import is_trusted
@@ -138,7 +139,7 @@ def load_model(folder: str | Path) -> EnhancedDetector:
     model.encoder_, model.ensemble_ = state["encoder"], state["ensemble"]
     for name in _FITTED:
         setattr(model, name, state["fitted"][name])
-    _restore_bases(model.ensemble_, folder, base)
+    _restore_base(model.ensemble_, folder, base)
     return model
 
 
@@ -148,7 +149,7 @@ def _write(model: EnhancedDetector, folder: Path) -> None:
         "contamination": model.contamination,
         "random_state": model.random_state,
         "encoder": model.encoder_,
-        "ensemble": _without_bases(model.ensemble_),
+        "ensemble": _without_base(model.ensemble_),
         "fitted": {name: getattr(model, name) for name in _FITTED},
     }
     data = _dumped(state)
@@ -158,7 +159,7 @@ def _write(model: EnhancedDetector, folder: Path) -> None:
             where="model",
             hint="Give numbers",
         )
-    files = {"model.skops": data} | _base_description(model, source) | _fitted_bases(model.ensemble_)
+    files = {"model.skops": data} | _base_description(model, source) | _fitted_base(model.ensemble_)
     for name, content in files.items():
         write_whole(folder / name, content)
     model.synthesizer_.write(folder / "synthesizer")
@@ -196,29 +197,22 @@ def _load_base(folder: Path) -> Any:
     return import_class(described["class"], where=str(folder))(**described["params"])
 
 
-def _without_bases(ensemble: Ensemble) -> Ensemble:
+def _without_base(ensemble: Ensemble) -> Ensemble:
     bare = copy.copy(ensemble)
     bare.rows_ = None
-    bare.members_ = []
-    for member in ensemble.members_:
-        kept = copy.copy(member)
-        kept.base_ = copy.copy(member.base_)
-        kept.base_.detector_ = None  # type: ignore[assignment]
-        bare.members_.append(kept)
+    bare.base_ = copy.copy(ensemble.base_)
+    bare.base_.detector_ = None  # type: ignore[assignment]
     return bare
 
 
-def _fitted_bases(ensemble: Ensemble) -> dict[str, bytes]:
-    """Return the members' bases, or the rows to fit them again where skops does not hold them faithfully."""
-    files = {}
-    for number, member in enumerate(ensemble.members_):
-        data = _dumped(member.base_.detector_)
-        if data is None or not _same_scores(member.base_, data, ensemble):
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, rows=np.asarray(ensemble.rows_))
-            return {"rows.npz": buffer.getvalue()}
-        files[f"base-{number}.skops"] = data
-    return files
+def _fitted_base(ensemble: Ensemble) -> dict[str, bytes]:
+    """Return the fitted base, or the rows to fit it again where skops does not hold it faithfully."""
+    data = _dumped(ensemble.base_.detector_)
+    if data is not None and _same_scores(ensemble.base_, data, ensemble):
+        return {"fitted.skops": data}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, rows=np.asarray(ensemble.rows_))
+    return {"rows.npz": buffer.getvalue()}
 
 
 def _same_scores(base: CuredBase, data: bytes, ensemble: Ensemble) -> bool:
@@ -230,19 +224,14 @@ def _same_scores(base: CuredBase, data: bytes, ensemble: Ensemble) -> bool:
     return bool(np.allclose(loaded.score(probe), base.score(probe)))
 
 
-def _restore_bases(ensemble: Ensemble, folder: Path, base: Any) -> None:
+def _restore_base(ensemble: Ensemble, folder: Path, base: Any) -> None:
+    fitted = ensemble.base_
     if not (folder / "rows.npz").exists():
-        for number, member in enumerate(ensemble.members_):
-            member.base_.detector_ = _load_skops(folder / f"base-{number}.skops")
+        fitted.detector_ = _load_skops(folder / "fitted.skops")
         return
     with np.load(folder / "rows.npz", allow_pickle=False) as stored:
-        rows = ensemble.rows_ = stored["rows"]
-    source = resolve(base)
-    for member, fold in zip(ensemble.members_, ensemble.folds(len(rows)), strict=True):
-        fitted = member.base_
-        member.base_ = CuredBase(fitted.random_state, fitted.treatment).fit(
-            source, rows[others(fold, len(rows))]
-        )
+        ensemble.rows_ = stored["rows"]
+    ensemble.base_ = CuredBase(fitted.random_state, fitted.treatment).fit(resolve(base), ensemble.rows_)
 
 
 def _dumped(value: Any) -> bytes | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.covariance import ledoit_wolf
 
-__all__ = ["Quantile", "Space", "Standard", "Whitened", "usable_columns"]
+__all__ = ["Centred", "Quantile", "Space", "Standard", "Whitened", "usable_columns"]
 
 Array = NDArray[np.float64]
 
@@ -45,6 +45,20 @@ class Space(Protocol):
     def transform(self, Z: Array) -> Array:
         """Return the view, shape (m, k), of rows of shape (m, d)."""
         ...
+
+
+class Centred:
+    """The columns in their own units, less their means, over the largest standard deviation of all."""
+
+    def fit(self, Z: Array) -> Self:
+        """Fit on normal rows, shape (n, d)."""
+        self.mean_ = Z.mean(axis=0)
+        self.scale_ = float(Z.std(axis=0).max()) or 1.0
+        return self
+
+    def transform(self, Z: Array) -> Array:
+        """Return the view, shape (m, d)."""
+        return np.asarray((Z - self.mean_) / self.scale_)
 
 
 class Standard:

@@ -6,7 +6,6 @@ import polars as pl
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import InputError
-from .ensemble import others
 from .estimator import EnhancedDetector
 from .members import hard_anomalies
 
@@ -14,7 +13,7 @@ __all__ = ["synthesize"]
 
 
 def synthesize(model: EnhancedDetector, n_samples: int) -> pl.DataFrame:
-    """Return hard anomalies such as the first member of a fitted detector learnt from.
+    """Return hard anomalies such as a fitted detector learnt from.
 
     Parameters
     ----------
@@ -41,9 +40,7 @@ def synthesize(model: EnhancedDetector, n_samples: int) -> pl.DataFrame:
         raise InputError(
             "a loaded model does not hold its rows", where="model", hint="Fit it on the table again"
         )
-    member, fold = ensemble.members_[0], ensemble.folds(len(ensemble.rows_))[0]
-    normal = ensemble.rows_[others(fold, len(ensemble.rows_))]
     program = model.synthesizer_.proposal.program
-    made = hard_anomalies(program, member.base_, normal, n_samples, member.seed)
+    made = hard_anomalies(program, ensemble.base_, ensemble.rows_, n_samples, ensemble.seed)
     encoder = model.encoder_
     return pl.DataFrame(encoder.decode(encoder.snap(made)))

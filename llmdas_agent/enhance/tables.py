@@ -121,6 +121,16 @@ class TableEncoder:
             if encoder is not None
         }
 
+    @property
+    def blocks_(self) -> dict[str, slice]:
+        """Where each column lies in the encoded table; those without a single value are left out."""
+        names = [f"column {j}" for j in range(self.n_columns_)] if self.names_ is None else self.names_
+        return {
+            str(name): slice(start, start + encoder.width)
+            for name, encoder, start in zip(names, self.encoders_, self.starts_, strict=False)
+            if encoder is not None
+        }
+
     def _in_fitted_order(self, table: _Read) -> _Read:
         if self.names_ is None or table.names is None:
             if len(table.columns) != self.n_columns_:

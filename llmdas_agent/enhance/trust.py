@@ -18,17 +18,20 @@ OWN = frozenset(
         "detectors.SklearnDetector",
         "enhance.bases.CuredBase",
         "enhance.classifiers.KernelClassifier",
-        "enhance.classifiers.MadeRowClassifier",
+        "enhance.classifiers.MadeRowClassifiers",
         "enhance.columns.CategoryColumn",
         "enhance.columns.NumberColumn",
         "enhance.ensemble.Ensemble",
-        "enhance.joining.Contribution",
+        "enhance.gate.Contribution",
         "enhance.joining.TailSurprise",
-        "enhance.members.Member",
+        "enhance.neighbours.Neighbourhood",
+        "enhance.neighbours.Neighbours",
+        "enhance.spaces.Centred",
         "enhance.spaces.Quantile",
         "enhance.spaces.Standard",
         "enhance.spaces.Whitened",
         "enhance.tables.TableEncoder",
+        "enhance.tails.Tails",
     )
 )
 

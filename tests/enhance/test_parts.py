@@ -10,10 +10,13 @@ from pyod.models.ecod import ECOD
 from sklearn.datasets import load_wine
 
 from llmdas_agent.detectors import DetectorSource
-from llmdas_agent.enhance.background import background_rows, recombined_rows
+from llmdas_agent.enhance.background import background_families, recombined_rows
 from llmdas_agent.enhance.bases import CuredBase, independent_columns
-from llmdas_agent.enhance.joining import TailSurprise, contribution_of, soft_maximum
+from llmdas_agent.enhance.gate import Judged, contribution_of
+from llmdas_agent.enhance.joining import TailSurprise, root_mean_square, soft_maximum
+from llmdas_agent.enhance.neighbours import Neighbourhood, Neighbours
 from llmdas_agent.enhance.spaces import Quantile, Whitened
+from llmdas_agent.enhance.tails import Tails
 
 coarse = st.integers(-3, 3).map(float)
 
@@ -75,13 +78,64 @@ def test_one_sure_expert_is_heard() -> None:
     np.testing.assert_array_equal(soft_maximum(base, classifier, 0.0), base)
 
 
+def test_averaged_evidence_is_a_surprise_again() -> None:
+    alike = np.array([0.5, 2.0, 7.0])
+    np.testing.assert_allclose(root_mean_square([alike, alike], [1.0, 0.3]), alike)
+    loud, quiet = np.array([4.0]), np.array([1.0])
+    assert root_mean_square([loud, quiet], [1.0, 0.1]) > root_mean_square([loud, quiet], [0.1, 1.0])
+
+
 def test_a_classifier_that_has_learnt_nothing_gets_no_weight() -> None:
     rng = np.random.default_rng(0)
-    refused = [contribution_of(rng.normal(size=50), rng.normal(size=50)).weight == 0 for _ in range(200)]
-    assert np.mean(refused) > 0.93
-    learnt = contribution_of(rng.normal(size=50), rng.normal(1.5, size=50))
-    assert learnt.weight == pytest.approx(50 / 80)
+
+    def judged(shift: float) -> Judged:
+        return Judged(rng.normal(size=50), rng.normal(shift, size=50))
+
+    refused = [contribution_of(judged(0.0), None, 50).weight == 0 for _ in range(300)]
+    assert np.mean(refused) > 0.98
+    learnt = contribution_of(judged(1.5), None, 50)
+    assert learnt.weight == pytest.approx(1.5 * 50 / 80)
     assert learnt.learnability > 0.7
+
+
+def test_a_classifier_speaks_only_where_it_knows_more_than_the_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    normal, recombined = rng.normal(size=400), rng.normal(1.0, size=400)
+    rival = Judged(normal, recombined)
+    equal = contribution_of(Judged(normal + 0.01, recombined + 0.01), rival, 400)
+    assert equal.weight == 0.0
+    assert equal.learnability == equal.rival
+    assert equal.reason.startswith("synthesis not used here")
+    better = contribution_of(Judged(normal, recombined + 0.5), rival, 400)
+    assert better.weight > 1.0
+    assert "the neighbours'" in better.reason
+
+
+def test_rows_are_left_out_of_their_own_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.normal(size=(40, 3)), 2, axis=0)  # every row has an equal one
+    hood = Neighbourhood().fit(rows)
+    one = Neighbourhood().fit(np.delete(rows, 7, axis=0))
+    np.testing.assert_allclose(hood.own_[0, 7], one.score(rows[7:8])[0, 0])
+
+
+@given(hnp.arrays(np.float64, (30, 3), elements=coarse), st.data())
+@settings(max_examples=40, deadline=None)
+def test_neighbours_and_tails_see_a_row_the_same_whatever_its_batch(
+    Z: np.ndarray, data: st.DataObject
+) -> None:
+    Z = Z + np.random.default_rng(0).normal(size=Z.shape) * [1e-3, 1.0, 1e3]
+    neighbours, tails = Neighbours().fit(Z[:25]), Tails().fit(Z[:25])
+    chosen = data.draw(st.lists(st.integers(0, 29), min_size=1, max_size=8))
+    np.testing.assert_allclose(neighbours(Z[chosen]), neighbours(Z)[chosen], rtol=1e-9)
+    np.testing.assert_allclose(tails.score(Z[chosen]), tails.score(Z)[:, chosen], rtol=1e-9)
+
+
+def test_far_rows_surprise_neighbours_and_tails_more_the_farther_they_are() -> None:
+    Z = load_wine().data
+    far = Z.mean(axis=0) + np.outer([0.0, 5.0, 20.0, 100.0], Z.std(axis=0))
+    assert (np.diff(Neighbours().fit(Z)(far)) > 0).all()
+    assert (np.diff(Tails().fit(Z).score(far), axis=1) > 0).all()
 
 
 def test_recombinations_keep_the_values_and_lose_the_dependence() -> None:
@@ -94,8 +148,9 @@ def test_recombinations_keep_the_values_and_lose_the_dependence() -> None:
 
 def test_background_surrounds_the_rows() -> None:
     X = load_wine().data
-    made = background_rows(X, 200, np.random.default_rng(0))
-    assert made.shape == (600, X.shape[1])
+    families = background_families(X, 200, np.random.default_rng(0))
+    assert [made.shape for made in families] == [(200, X.shape[1])] * 3
+    made = np.vstack(families)
     z = np.abs((made - X.mean(axis=0)) / X.std(axis=0)).max(axis=1)
     assert 1.0 < np.median(z) < 6.0
     rows = {tuple(row) for row in X.round(6)}

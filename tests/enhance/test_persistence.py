@@ -121,8 +121,8 @@ def test_every_byte_of_the_manifest_counts(copied: Path) -> None:
 
 
 def test_a_missing_file_is_named(copied: Path) -> None:
-    (copied / "base-1.skops").unlink()
-    with pytest.raises(ModelFolderError, match=r"base-1\.skops: is missing"):
+    (copied / "fitted.skops").unlink()
+    with pytest.raises(ModelFolderError, match=r"fitted\.skops: is missing"):
         load_model(copied)
 
 
@@ -158,12 +158,12 @@ class Foreign:
 
 
 def test_a_foreign_type_is_never_built(copied: Path) -> None:
-    (copied / "base-0.skops").write_bytes(skops.io.dumps(Foreign()))
+    (copied / "fitted.skops").write_bytes(skops.io.dumps(Foreign()))
     files = json.loads((copied / "manifest.json").read_text())["files"]
     from llmdas_agent.enhance import manifest
 
-    digest = manifest._sha256(copied / "base-0.skops")
-    _rewrite_manifest(copied, files=files | {"base-0.skops": digest})
+    digest = manifest._sha256(copied / "fitted.skops")
+    _rewrite_manifest(copied, files=files | {"fitted.skops": digest})
     with pytest.raises(ModelFolderError, match="Foreign, which is not among the types"):
         load_model(copied)
 
