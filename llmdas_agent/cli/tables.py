@@ -62,6 +62,7 @@ def fit(
                 "threshold": float(model.threshold_),
                 "weights": model.weights_,
                 "learnability": found.learnability,
+                "rival": found.rival,
                 "reason": found.reason,
                 "treatment": model.treatment_,
             }
@@ -77,7 +78,9 @@ def fit(
     if model.treatment_ != "as given":
         screen.print(f"columns    {model.treatment_}, so that the base scores soundly", markup=False)
     screen.print(f"synthesis  {proposal.strategy}: {proposal.blind_spot}", markup=False)
-    screen.print(f"weights    base 1, classifier {found.weight:.2f}: {found.reason}", markup=False)
+    weights = ", ".join(f"{expert} {weight:.2f}" for expert, weight in model.weights_.items())
+    screen.print(f"weights    {weights}", markup=False)
+    screen.print(f"classifier {found.reason}", markup=False)
     screen.print(f"model      {output}", markup=False, soft_wrap=True)
     screen.print(f"\nNext:\n  llmdas-agent score {output} NEW_TABLE.csv --output scores.csv", markup=False)
 

@@ -26,9 +26,8 @@ def test_names_the_column_that_is_wrong(fitted: EnhancedDetector, new: tuple) ->
     np.testing.assert_allclose(told.scores, fitted.decision_function(rows), rtol=1e-9)
     # of two columns that belong together either one may be taken for the wrong one
     pair = {0: {0, 1}, 1: {0, 1}, 2: {2}, 3: {3}}
-    found = [
-        int(column) in pair[int(truth)] for column, truth in zip(told.contributions.argmax(axis=1), wrong)
-    ]
+    blamed = told.contributions.argmax(axis=1)
+    found = [int(column) in pair[int(truth)] for column, truth in zip(blamed, wrong, strict=True)]
     assert np.mean(found) > 0.95
 
 
