@@ -16,8 +16,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..cards import DetectorCard, dump_card
@@ -30,7 +28,7 @@ from .portrait import Portrait, portrait_of
 from .programs import Candidate
 from .protocol import Split, one_class_split, score_as_given
 from .provenance import versions
-from .variants import AS_GIVEN, CURED, ENHANCED, Enhanced, calibrated_scores, cured_scores
+from .variants import AS_GIVEN, CURED, ENHANCED, PAPER_FORM, Scored, cured_scores, paper_form, whole_and_parts
 
 __all__ = [
     "BaseJob",
@@ -41,8 +39,9 @@ __all__ = [
     "Outcome",
     "PeerJob",
     "PortraitJob",
+    "ProgramJob",
     "Result",
-    "enhanced_scores",
+    "key_of",
     "run_job",
 ]
 
@@ -128,7 +127,7 @@ class Outcome:
 
 
 class Job(Protocol):
-    """One of the four kinds below."""
+    """One of the kinds below."""
 
     kind: ClassVar[str]
 
@@ -171,16 +170,19 @@ class BaseJob:
         """As `Job`."""
         source = DetectorSource.from_card(self.card)
         return [
-            _result(AS_GIVEN, split, score_as_given(source, split, self.seed)),
-            _result(CURED, split, cured_scores(source, split, self.seed)),
+            _result(AS_GIVEN, split, Scored(score_as_given(source, split, self.seed))),
+            _result(CURED, split, Scored(cured_scores(source, split, self.seed))),
         ]
 
 
 @dataclass(frozen=True, slots=True)
-class EnhancedJob:
-    """A base enhanced by a program."""
+class ProgramJob:
+    """A base enhanced by a program in the paper's form: base and classifier, nothing else.
 
-    kind: ClassVar[str] = "enhanced"
+    In this form programs are compared, since they are all that there is besides the base.
+    """
+
+    kind: ClassVar[str] = "program"
     data: DataFile
     seed: int
     card: DetectorCard
@@ -194,19 +196,57 @@ class EnhancedJob:
 
     def identity(self) -> dict[str, Any]:
         """As `Job`."""
-        program = self.candidate.program.digest
         return {
             "card": dump_card(self.card),
-            "program": program,
+            "program": self.candidate.program.digest,
             "classifier": self.classifier,
             "mode": self.mode,
         }
 
-    def measure(self, split: Split) -> list[Result]:
+    def measure(self, split: Split) -> list[Result] | Portrait:
         """As `Job`."""
-        found = enhanced_scores(self.card, self.candidate, self.classifier, self.mode, split, self.seed)
-        weight = found.weights.get("classifier")
-        return [_result(method, split, scores, weight, found.note) for method, scores in found.scores.items()]
+        return [_result(PAPER_FORM, split, self._in_the_papers_form(split))]
+
+    def _in_the_papers_form(self, split: Split) -> Scored:
+        if self.mode == "calibrated":
+            return paper_form(self.card, self.candidate, split, self.seed)
+        source = DetectorSource.from_card(self.card)
+        try:
+            scores = paper_scores(source, self.candidate.program, self.classifier, split, self.seed)
+        except ProgramError as error:
+            note = f"the base alone: the program failed: {error}"
+            return Scored(score_as_given(source, split, self.seed), 0.0, note)
+        return Scored(scores, 1.0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class EnhancedJob(ProgramJob):
+    """A base enhanced by a program: the whole, and its parts; in mode ``paper`` they are the same."""
+
+    kind: ClassVar[str] = "enhanced"
+
+    def measure(self, split: Split) -> list[Result] | Portrait:
+        """As `Job`."""
+        return [_result(method, split, scored) for method, scored in self._scored(split).items()]
+
+    def _scored(self, split: Split) -> dict[str, Scored]:
+        form = self._in_the_papers_form(split)
+        if self.mode == "paper":
+            return {PAPER_FORM: form, ENHANCED: form}
+        return {PAPER_FORM: form} | whole_and_parts(self.card, self.candidate, split, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class PortraitJob(EnhancedJob):
+    """A single set looked at closely: its rows in a plane, and scores before and after."""
+
+    kind: ClassVar[str] = "portrait"
+
+    def measure(self, split: Split) -> list[Result] | Portrait:
+        """As `Job`."""
+        source = DetectorSource.from_card(self.card)
+        enhanced = self._scored(split)[ENHANCED].scores
+        return portrait_of(source, self.candidate.program, enhanced, split, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,57 +268,7 @@ class PeerJob:
 
     def measure(self, split: Split) -> list[Result]:
         """As `Job`."""
-        return [_result("peer", split, peer(self.peer).scores(split, self.seed))]
-
-
-@dataclass(frozen=True, slots=True)
-class PortraitJob:
-    """A single set looked at closely: its rows in a plane, and scores before and after."""
-
-    kind: ClassVar[str] = "portrait"
-    data: DataFile
-    seed: int
-    card: DetectorCard
-    candidate: Candidate
-    classifier: str
-    mode: Mode
-
-    def about(self) -> dict[str, Any]:
-        """As `Job`."""
-        return _about(self, self.card.name, self.candidate, self.classifier)
-
-    def identity(self) -> dict[str, Any]:
-        """As `Job`."""
-        return {
-            "card": dump_card(self.card),
-            "program": self.candidate.program.digest,
-            "classifier": self.classifier,
-            "mode": self.mode,
-        }
-
-    def measure(self, split: Split) -> Portrait:
-        """As `Job`."""
-        found = enhanced_scores(self.card, self.candidate, self.classifier, self.mode, split, self.seed)
-        source = DetectorSource.from_card(self.card)
-        return portrait_of(source, self.candidate.program, found.scores[ENHANCED], split, self.seed)
-
-
-def enhanced_scores(
-    card: DetectorCard, candidate: Candidate, classifier: str, mode: Mode, split: Split, seed: int
-) -> Enhanced:
-    """Return the scores of an enhanced detector in one of the two modes.
-
-    A program that fails on these rows leaves the base alone, in both of them.
-    """
-    if mode == "calibrated":
-        return calibrated_scores(card, candidate, split, seed)
-    source = DetectorSource.from_card(card)
-    try:
-        scores = paper_scores(source, candidate.program, classifier, split, seed)
-    except ProgramError as error:
-        note = f"the base alone: the program failed: {error}"
-        return Enhanced({ENHANCED: score_as_given(source, split, seed)}, {"classifier": 0.0}, note)
-    return Enhanced({ENHANCED: scores}, {"classifier": 1.0}, "")
+        return [_result("peer", split, Scored(peer(self.peer).scores(split, self.seed)))]
 
 
 def key_of(job: Job) -> str:
@@ -333,7 +323,5 @@ def _about(
     }
 
 
-def _result(
-    method: str, split: Split, scores: NDArray[np.float64], weight: float | None = None, note: str = ""
-) -> Result:
-    return Result(method, **asdict(split.metrics(scores)), weight=weight, note=note)
+def _result(method: str, split: Split, scored: Scored) -> Result:
+    return Result(method, **asdict(split.metrics(scored.scores)), weight=scored.weight, note=scored.note)

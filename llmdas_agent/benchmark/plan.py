@@ -10,7 +10,7 @@ from typing import Any
 from ..cards import DetectorCard
 from ..errors import InputError
 from .datasets import digest_of, find_datasets
-from .jobs import BaseJob, DataFile, EnhancedJob, Job, Mode, PeerJob, PortraitJob
+from .jobs import BaseJob, DataFile, EnhancedJob, Job, Mode, PeerJob, PortraitJob, ProgramJob
 from .paper_mode import CLASSIFIERS
 from .peers import PEERS, peer
 from .programs import AGNOSTIC, RIVALS, Candidate, random_starts, rival, without_scores
@@ -149,7 +149,7 @@ class Plan:
             for classifier in self.classifiers:
                 yield EnhancedJob(data, seed, card, detector.own, classifier, self.mode)
             for candidate in self._others(detector):
-                yield EnhancedJob(data, seed, card, candidate, self.classifiers[0], self.mode)
+                yield ProgramJob(data, seed, card, candidate, self.classifiers[0], self.mode)
             if "portrait" in self.parts and seed == 0 and data == portrayed(self.files, self.portrait):
                 yield PortraitJob(data, seed, card, detector.own, self.classifiers[0], self.mode)
 

@@ -12,7 +12,7 @@ import polars as pl
 from .programs import ABLATED, OWN, RIVALS
 from .results import METRICS, values_over_sets
 from .statistics import Comparison, compare
-from .variants import ABLATIONS, AS_GIVEN, CURED, ENHANCED, WITHOUT_SYNTHESIS
+from .variants import ABLATIONS, AS_GIVEN, CURED, ENHANCED, PAPER_FORM, WITHOUT_SYNTHESIS
 
 __all__ = ["Table", "detectors_of", "main_rows", "programs_by_detector", "tables"]
 
@@ -71,7 +71,8 @@ class Table:
             return "< .001"
         if isinstance(value, float):
             sign = "+" if column in self.signed else ""
-            text = f"{value:{sign}.{self.decimals}f}"
+            decimals = 1 if column.endswith("%") or column.startswith("seconds") else self.decimals
+            text = f"{value:{sign}.{decimals}f}"
             return text[1:] if text.startswith("-") and not float(text) else text
         return str(value)
 
@@ -257,23 +258,22 @@ def _programs(means: pl.DataFrame, name: str, title: str, labels: Sequence[str])
     rows = programs_by_detector(means, labels)
     if not rows:
         return None
-    note = f"Mean AUC-PR over the sets. {OWN}: the program written for the detector."
+    note = f"Mean AUC-PR of {PAPER_FORM} over the sets. {OWN}: the program written for the detector."
     return Table(name, title, pl.DataFrame(rows, infer_schema_length=None), note, 4)
 
 
 def programs_by_detector(means: pl.DataFrame, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return for each detector its mean AUC-PR alone, with its own program and with those of the labels.
 
-    Empty when no detector was measured with any of them.
+    All in the paper's form. Empty when no detector was measured with any of them.
     """
-    enhanced = means.filter(pl.col("method") == ENHANCED)
-    there = [label for label in labels if (enhanced["program"] == label).any()]
+    there = [label for label in labels if (means["program"] == label).any()]
     if not there:
         return []
     rows = []
     for detector in detectors_of(means):
-        which = {AS_GIVEN: main_rows(detector, AS_GIVEN), OWN: main_rows(detector, ENHANCED)}
-        mine = (pl.col("detector") == detector) & (pl.col("method") == ENHANCED)
+        which = {AS_GIVEN: main_rows(detector, AS_GIVEN), OWN: main_rows(detector, PAPER_FORM)}
+        mine = (pl.col("detector") == detector) & (pl.col("method") == PAPER_FORM)
         which |= {label: mine & (pl.col("program") == label) for label in there}
         _, values = values_over_sets(means, which, "auc_pr")
         found = {label: float(values[label].mean()) if label in values else None for label in which}
