@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from llmdas_agent.verification import html as html_package
 from llmdas_agent.verification.checks import ToyRun
 from llmdas_agent.verification.html import render_html
 from llmdas_agent.verification.html.code import coloured_lines
-from llmdas_agent.verification.html.evidence import facts_of, grids_of, in_words
+from llmdas_agent.verification.html.evidence import Cell, facts_of, grids_of, in_words
 from llmdas_agent.verification.html.pictures import draw_rows, draw_scores, window
 from llmdas_agent.verification.html.scenes import Plane, scene_of
 
@@ -127,23 +128,9 @@ def test_each_scenario_has_its_two_pictures(page: Page, trial: Trial) -> None:
     for run in trial.evidence.runs:
         about = [label for label in named if f"scenario {run.name} " in label or f"{run.name}:" in label]
         assert len(about) == 2, run.name
-        share = float(np.mean(np.array(_made_scores(trial, run.name)) <= _gate(trial, run.name)))
+        normal, made = run.toy.score_beside_normals(run.rows)
+        share = np.mean(made <= np.quantile(normal, 0.95))
         assert f"{100 * share:.0f} % of the made rows" in about[1]
-    assert [figure.text.split()[0] for figure in page.find("figure")]
-
-
-def _scores(trial: Trial, name: str) -> tuple[Any, Any]:
-    assert trial.evidence is not None
-    run = next(run for run in trial.evidence.runs if run.name == name)
-    return run.toy.score_beside_normals(run.rows)
-
-
-def _made_scores(trial: Trial, name: str) -> Any:
-    return _scores(trial, name)[1]
-
-
-def _gate(trial: Trial, name: str) -> float:
-    return float(np.quantile(_scores(trial, name)[0], 0.95))
 
 
 def references(page: Page) -> Iterator[tuple[str, str]]:
@@ -160,6 +147,14 @@ def references(page: Page) -> Iterator[tuple[str, str]]:
             yield "style", "".join(target)
 
 
+def assert_inert(page: Page) -> None:
+    tags = {element.tag for element in page.elements}
+    assert not tags & {"script", "img", "iframe", "object", "embed", "link", "base", "form"}
+    for element in page.elements:
+        assert not [name for name in element.attributes if name.startswith("on")]
+    assert all(target.startswith("#") for _, target in references(page))
+
+
 def test_the_page_needs_nothing_else(page: Page) -> None:
     ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
     assert len(ids) == len(set(ids)), "an id is there twice"
@@ -167,25 +162,10 @@ def test_the_page_needs_nothing_else(page: Page) -> None:
     assert found
     for tag, target in found:
         assert target.startswith("#") and target[1:] in ids, f"<{tag}> asks for {target!r}"
-    assert not {element.tag for element in page.elements} & {
-        "script",
-        "link",
-        "iframe",
-        "object",
-        "base",
-        "img",
-    }
+    assert_inert(page)
     policy = page.find("meta", **{"http-equiv": "Content-Security-Policy"})[0].attributes["content"]
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
-
-
-def assert_inert(page: Page) -> None:
-    tags = {element.tag for element in page.elements}
-    assert not tags & {"script", "img", "iframe", "object", "embed", "link", "base", "form"}
-    for element in page.elements:
-        assert not [name for name in element.attributes if name.startswith("on")]
-    assert all(target.startswith("#") for _, target in references(page))
 
 
 def test_what_strangers_wrote_comes_out_inert(trial: Trial, report: VerificationReport) -> None:
@@ -278,14 +258,11 @@ def test_numbers_by_scenario_become_a_grid_on_one_scale() -> None:
     evidence = {
         "scenarios": {"a": {"auroc": 0.25}, "b": {"auroc": 1.0}},
         "scored": {"a": 50, "b": 1200},
-        "n": None,
+        "direction": None,
     }
     shares, counts = grids_of(evidence)
     assert (shares.name, shares.columns) == ("scenarios", ("AUROC",))
-    assert [(name, cells[0].text, cells[0].at) for name, cells in shares.rows] == [
-        ("a", "0.25", 25.0),
-        ("b", "1.00", 100.0),
-    ]
+    assert shares.rows == (("a", (Cell("0.25", 25.0),)), ("b", (Cell("1.00", 100.0),)))
     assert [cells[0].text for _, cells in counts.rows] == ["50", "1\N{NARROW NO-BREAK SPACE}200"]
     assert facts_of(evidence) == []
     assert (in_words(False), in_words([]), in_words(["a", 2])) == ("no", "none", "a, 2")
@@ -388,7 +365,7 @@ def test_colours_stand_out(scheme: int) -> None:
 def test_headings_and_tables_are_in_order(page: Page) -> None:
     levels = [int(element.tag[1]) for element in page.elements if re.fullmatch("h[1-6]", element.tag)]
     assert levels.count(1) == 1 and levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     assert page.find("html")[0].attributes["lang"] == "en"
     for header in page.find("th"):
         assert header.attributes.get("scope") in {"col", "row"}
