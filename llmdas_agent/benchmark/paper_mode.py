@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import SVC
@@ -27,15 +28,16 @@ CLASSIFIERS = ("forest", "svc")
 """Those of the published code: a random forest, the paper's default, and a support vector machine."""
 
 _SHARE = 0.1
+_FEWEST = 2
 
 
 def made_rows(program: SynthesisProgram, detector: Detector, X_train: Array, seed: int) -> Array:
-    """Return a program's rows for a fitted detector, a tenth as many as training rows, at least one."""
+    """Return a program's rows for a fitted detector, a tenth as many as training rows, at least two."""
 
     def score(rows: Array) -> Array:
         return finite_scores(detector, rows)
 
-    n_samples = max(1, int(_SHARE * len(X_train)))
+    n_samples = max(_FEWEST, int(_SHARE * len(X_train)))
     return run_program(program, n_samples=n_samples, X_train=X_train, score=score, seed=seed).rows
 
 
@@ -68,7 +70,7 @@ def paper_scores(
     """
     detector = fitted_as_given(source, split.X_train, seed)
     hard = made_rows(program, detector, split.X_train, seed)
-    model = _made(classifier, seed).fit(
+    model = _made(classifier, len(hard), seed).fit(
         np.vstack([split.X_train, hard]), np.repeat([0, 1], [len(split.X_train), len(hard)])
     )
     base_train, base_test = (finite_scores(detector, X) for X in (split.X_train, split.X_test))
@@ -80,11 +82,12 @@ def _scaled(train: Array, test: Array) -> Array:
     return np.asarray(MinMaxScaler().fit(train[:, None]).transform(test[:, None]).ravel())
 
 
-def _made(classifier: str, seed: int) -> RandomForestClassifier | SVC:
+def _made(classifier: str, n_hard: int, seed: int) -> RandomForestClassifier | CalibratedClassifierCV:
     if classifier == "forest":
         return RandomForestClassifier(random_state=seed)
     if classifier == "svc":
-        return SVC(probability=True, random_state=seed)
+        # what SVC's own option of probabilities does, which newer releases of scikit-learn give up
+        return CalibratedClassifierCV(SVC(random_state=seed), ensemble=False, cv=min(5, n_hard))
     raise UnknownNameError(
         f"there is no classifier '{classifier}'",
         where="--classifiers",
