@@ -115,10 +115,12 @@ def draw_rows(scene: Scene, kinds: Sequence[str]) -> tuple[Markup, int]:
     """
     others = np.vstack([scene.made, *scene.anomalous.values()])
     ends = np.array([window(scene.normal[:, k], others[:, k], room=0.6) for k in range(2)])
-    beyond = 0
+    middle, half = ends.mean(axis=1), np.ptp(ends, axis=1) / 2
 
     def put(axes: Axes, rows: Array, mark: str, size: float, colour: str, filled: float) -> int:
-        inside = np.clip(rows, ends[:, 0], ends[:, 1])
+        # a row beyond the frame is drawn where its way from the middle leaves it
+        far = np.abs((rows - middle) / half).max(axis=1, keepdims=True)
+        inside = middle + (rows - middle) / np.maximum(far, 1.0)
         axes.plot(
             *inside.T,
             linestyle="",
@@ -129,19 +131,19 @@ def draw_rows(scene: Scene, kinds: Sequence[str]) -> tuple[Markup, int]:
             markeredgewidth=0.8 if filled < 0.5 else 0.3,
             clip_on=False,
         )
-        return int(np.any(inside != rows, axis=1).sum())
+        return int((far > 1.0).sum())
 
     with _figure() as figure:
-        axes = figure.add_axes((0.105, 0.145, 0.875, 0.835))
-        beyond += put(axes, scene.normal, "o", 3.0, "normal", 0.55)
+        axes = figure.add_axes((0.115, 0.15, 0.865, 0.83))
+        beyond = put(axes, scene.normal, "o", 3.0, "normal", 0.55)
         for kind, rows in scene.anomalous.items():
             mark, _ = KIND_MARKS[list(kinds).index(kind) % len(KIND_MARKS)]
             beyond += put(axes, rows, mark, 3.8, "anomalous", 0.0)
         beyond += put(axes, scene.made, "o", 3.8, "made", 0.9)
         axes.set_xlim(*ends[0])
         axes.set_ylim(*ends[1])
-        axes.set_xlabel(scene.plane.labels[0], labelpad=2)
-        axes.set_ylabel(scene.plane.labels[1], labelpad=1)
+        axes.set_xlabel(scene.plane.labels[0], labelpad=3)
+        axes.set_ylabel(scene.plane.labels[1], labelpad=2)
         for side in (axes.xaxis, axes.yaxis):
             side.set_major_locator(MaxNLocator(4))
         axes.tick_params(axis="y", rotation=90)
@@ -164,7 +166,7 @@ def draw_scores(scene: Scene) -> Markup:
     ends = window(scene.normal_scores, scene.made_scores, room=1.0)
     edges = np.linspace(*ends, _BINS + 1)
     with _figure() as figure:
-        axes = figure.add_axes((0.03, 0.145, 0.94, 0.835))
+        axes = figure.add_axes((0.03, 0.15, 0.94, 0.83))
         highest = 0.0
         for scores, colour, sign in ((scene.normal_scores, "normal", 1), (scene.made_scores, "made", -1)):
             shares = np.histogram(np.clip(scores, *ends), edges)[0] / len(scores)
@@ -177,7 +179,7 @@ def draw_scores(scene: Scene) -> Markup:
         axes.set_yticks([])
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.ticklabel_format(axis="x", useOffset=False, scilimits=(-3, 4))
-        axes.set_xlabel("score of the base detector", labelpad=2)
+        axes.set_xlabel("score of the base detector", labelpad=3)
         return _svg(figure, f"scores of {scene.name}")
 
 
