@@ -21,12 +21,12 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from llmdas_agent.cards import BlindSpot, DetectorCard, Paper
+from llmdas_agent.errors import DetectorError
 from llmdas_agent.programs import Proposal, SynthesisProgram
 from llmdas_agent.registry import Registry, resolve
 from llmdas_agent.report import Verdict, VerificationReport
 from llmdas_agent.verification import SCENARIOS, ToyBench, Trial, judge, try_program
 from llmdas_agent.verification import html as html_package
-from llmdas_agent.verification.checks import ToyRun
 from llmdas_agent.verification.html import render_html
 from llmdas_agent.verification.html.code import coloured_lines
 from llmdas_agent.verification.html.evidence import Cell, facts_of, grids_of, in_words
@@ -168,6 +168,17 @@ def test_the_page_needs_nothing_else(page: Page) -> None:
     assert "script-src" not in policy
 
 
+class _Refusing:
+    """A detector that fits nothing, and says so in its own way."""
+
+    def __init__(self, random_state: int | None) -> None: ...
+
+    def fit(self, X: Any, y: None = None) -> None:
+        raise ValueError(ATTACK)
+
+    def decision_function(self, X: Any) -> Any: ...
+
+
 def test_what_strangers_wrote_comes_out_inert(trial: Trial, report: VerificationReport) -> None:
     name = f"x-{ATTACK}"
     card = DetectorCard(
@@ -182,8 +193,9 @@ def test_what_strangers_wrote_comes_out_inert(trial: Trial, report: Verification
         default_params={"y": [ATTACK]},
     )
     source = f'"""{ATTACK}"""\nx = {ATTACK!r}  # {ATTACK}\n{ATTACK}\n'
-    bench = ToyBench(replace(trial.bench.source, card=card, name=name), SEED, SCENARIOS[:4])
-    bench.notes.append(ATTACK)
+    bench = ToyBench(replace(trial.bench.source, make=_Refusing, card=card, name=name), SEED, SCENARIOS[:4])
+    with pytest.raises(DetectorError, match="script"):
+        list(bench.toys())
     evil = Verdict(
         code=name,
         passed=False,
@@ -324,12 +336,14 @@ def test_two_columns_are_shown_as_they_are_and_more_on_their_principal_axes() ->
     assert f"({expected.explained_variance_ratio_[0]:.0%})" in found.labels[0]
 
 
-def test_every_scenario_of_the_package_can_be_drawn() -> None:
+def test_every_scenario_of_the_package_can_be_drawn(trial: Trial) -> None:
+    assert trial.evidence is not None
     bench = ToyBench(resolve("pca"), SEED)
     with threadpool_limits(1):
         toys = list(bench.toys())
     for toy in toys:
-        scene = scene_of(ToyRun(toy, toy.X_held_out[:20], 0, True), bench.rng(toy.scenario, "picture"))
+        run = replace(trial.evidence.runs[0], toy=toy, rows=toy.X_held_out[:20])
+        scene = scene_of(run, bench.rng(toy.scenario, "picture"))
         drawn = np.vstack([scene.normal, scene.made, *scene.anomalous.values()])
         assert drawn.shape[1] == 2 and np.isfinite(drawn).all(), scene.name
         assert len(scene.anomalous) >= 2, scene.name
