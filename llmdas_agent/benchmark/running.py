@@ -97,5 +97,5 @@ def _other_versions(about: dict[str, Any]) -> LlmdasError:
         f"a worker measured {about['detector']} on {about['set']} under other versions of this package or "
         "of those that it stands on",
         where="--backend",
-        hint="Install the same versions on all workers",
+        hint="Install the same versions on all workers, and edit no code of this package meanwhile",
     )

@@ -1,4 +1,4 @@
-"""What is scored: the paper's form by its formula, parts of the enhanced detector, peers; never with labels."""
+"""What is scored: the paper's form by its formula, parts of an enhanced detector, peers; never by labels."""
 
 from __future__ import annotations
 

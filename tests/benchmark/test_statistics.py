@@ -15,7 +15,7 @@ from llmdas_agent.benchmark.statistics import compare, rank
 
 def test_a_comparison_counts_and_tests_what_it_says() -> None:
     other = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
-    found = compare(other + [0.1, 0.004, 0.0, -0.03, -0.06], other)
+    found = compare(other + np.array([0.1, 0.004, 0.0, -0.03, -0.06]), other)
     assert (found.wins, found.losses) == (2, 2)
     assert (found.better, found.worse, found.much_worse, found.sets) == (1, 2, 1, 5)
     assert found.gain == pytest.approx(0.0028)
