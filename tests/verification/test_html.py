@@ -32,6 +32,7 @@ from llmdas_agent.verification.html.code import coloured_lines
 from llmdas_agent.verification.html.evidence import Cell, facts_of, grids_of, in_words
 from llmdas_agent.verification.html.pictures import draw_rows, draw_scores, window
 from llmdas_agent.verification.html.scenes import Plane, scene_of
+from places import ROOT
 
 SEED = 3
 SHIPPED = Registry().get("iforest")
@@ -383,3 +384,11 @@ def test_headings_and_tables_are_in_order(page: Page) -> None:
     assert page.find("html")[0].attributes["lang"] == "en"
     for header in page.find("th"):
         assert header.attributes.get("scope") in {"col", "row"}
+
+
+def test_the_python_of_its_page_of_the_docs_runs() -> None:
+    text = (ROOT / "docs" / "verification-report.md").read_text(encoding="utf-8")
+    block = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)[0]
+    scope: dict[str, Any] = {"source": SHIPPED.proposal.program.source}
+    exec(compile(block, "verification-report.md", "exec"), scope)
+    assert len(Page(scope["page"]).find("figure")) == len(scope["trial"].evidence.runs)
