@@ -49,10 +49,16 @@ class Budget:
         Programs that may be proposed.
     max_seconds : float
         Time by the clock, seconds; a resumed run starts with what was left.
+    max_cost : float or None
+        US dollars that a chat model may cost; None for no cap.
+    max_tokens : int or None
+        Tokens that a chat model may read and write, over all requests; None for no cap.
     """
 
     max_rounds: int = 8
     max_seconds: float = 600.0
+    max_cost: float | None = None
+    max_tokens: int | None = None
 
 
 def data_dir() -> Path:

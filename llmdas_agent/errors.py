@@ -138,7 +138,7 @@ class NotAcceptedError(LlmdasError):
 
 
 class BudgetExceededError(LlmdasError):
-    """The time or money allowed ran out before a program passed."""
+    """The time, tokens or money allowed ran out before a program passed."""
 
     exit_code = 6
 

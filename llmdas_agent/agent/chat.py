@@ -20,6 +20,7 @@ from .proposers import Brief
 from .replies import take_program
 from .runs import RunFolder
 from .settings import ModelSettings
+from .spending import Purse
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -57,7 +58,8 @@ class ChatProposer:
     Raises
     ------
     InputError
-        When the model's package is not installed, or a prompt cannot be used.
+        When the model's package is not installed, a prompt cannot be used, or the run caps the cost of a
+        model without a known price.
     """
 
     def __init__(
@@ -68,13 +70,15 @@ class ChatProposer:
         tracing: bool = False,
         offline: bool = False,
     ) -> None:
-        outbox = Outbox(folder.path / "outbox", offline=offline)
+        purse = Purse(folder.outbox, folder.budget)
+        outbox = Outbox(folder.outbox, offline=offline, permit=purse)
         self._prompts = Prompts(folder.path / "prompts")
-        self._model = (
-            connect(model, outbox, tracing=tracing)
-            if isinstance(model, ModelSettings)
-            else ChatModel(model, outbox, name=folder.proposer, tracing=tracing)
-        )
+        if isinstance(model, ModelSettings):
+            purse.require_price(model)
+            self._model = connect(model, outbox, tracing=tracing)
+        else:
+            kept = ModelSettings.from_dict(folder.model) if model is None and folder.model else None
+            self._model = ChatModel(model, outbox, name=folder.proposer, settings=kept, tracing=tracing)
         self._description: str | None = None
         self.name = self._model.name
 
@@ -86,28 +90,37 @@ class ChatProposer:
         remembered = min(len(brief.attempts), REMEMBERED)
         while True:
             try:
-                return self._model.ask(self._conversation(brief, remembered))
+                return self._model.ask(self._conversation(brief, remembered), attempt=brief.asking)
             except ChatModelError as error:
                 if error.code != "too_long" or remembered <= 1:
                     raise
                 # it has a smaller context than most: the last report matters most
                 remembered = 1
 
+    def opening(self, card: DetectorCard, description: str, profile: str) -> Messages:
+        """Return the messages that every conversation about a detector begins with.
+
+        Parameters
+        ----------
+        card : DetectorCard
+            The detector.
+        description : str
+            What the model said of it, where the card says nothing.
+        profile : str
+            What it was measured to miss.
+        """
+        question = self._prompts.fill(
+            "propose",
+            card=_card_text(card),
+            description=description,
+            profile=profile,
+            modules=", ".join(sorted(MODULES)),
+            checks="\n".join(f"* {check.__name__}: {_first_line(check)}" for check in CHECKS),
+        )
+        return [("system", self._prompts.fill("system")), ("human", question)]
+
     def _conversation(self, brief: Brief, remembered: int) -> Messages:
-        messages = [
-            ("system", self._prompts.fill("system")),
-            (
-                "human",
-                self._prompts.fill(
-                    "propose",
-                    card=_card_text(brief.card),
-                    description=self._described(brief.card),
-                    profile=_profile_text(brief.profile),
-                    modules=", ".join(sorted(MODULES)),
-                    checks="\n".join(f"* {check.__name__}: {_first_line(check)}" for check in CHECKS),
-                ),
-            ),
-        ]
+        messages = self.opening(brief.card, self._described(brief.card), _profile_text(brief.profile))
         numbered = list(enumerate(brief.attempts, start=1))
         for number, attempt in numbered[len(numbered) - remembered :]:
             prompt = "unusable" if attempt.proposal.problem else "revise"

@@ -29,11 +29,12 @@ from langsmith import tracing_context
 from ..cards import DetectorCard
 from ..config import Budget, data_dir
 from ..detectors import DetectorSource
-from ..errors import BusyError, LlmdasError, StorageError
+from ..errors import BudgetExceededError, BusyError, LlmdasError, StorageError
 from ..files import storage_errors
 from ..registry import Registry
 from .proposers import Proposer
 from .runs import ENDED, Listener, Result, RunFolder
+from .spending import spent
 from .steps import State, Steps
 
 __all__ = ["begin", "run"]
@@ -139,15 +140,24 @@ def _walk(steps: Steps) -> Result:
             # tracing would send the state to a third party whenever the environment asks for it
             with tracing_context(enabled=False):
                 state = graph.invoke(None if begun else first, config, durability="sync")
+        except BudgetExceededError as error:
+            # the graph stands before the question that was not asked; with a higher cap it goes on from there
+            state = {**graph.get_state(config).values, "status": "budget_exceeded", "reason": str(error)}
         except LlmdasError as error:
             steps.tell("error", str(error))
-            spent = graph.get_state(config).values.get("spent", 0.0)
-            folder.save_result(Result("error", str(error), None, round(spent, 3)))
+            seconds = graph.get_state(config).values.get("spent", 0.0)
+            folder.save_result(Result("error", str(error), None, round(seconds, 3), _spending(folder)))
             raise
-    result = Result(state["status"], state["reason"], state["best"], round(state["spent"], 3))
+    seconds = round(state["spent"], 3)
+    result = Result(state["status"], state["reason"], state["best"], seconds, _spending(folder))
     folder.save_result(result)
     steps.tell("end", result.reason, status=result.status, best=result.best, seconds=result.seconds)
     return result
+
+
+def _spending(folder: RunFolder) -> dict[str, Any]:
+    total = spent(folder.outbox)
+    return total.as_dict() if total.requests else {}
 
 
 def _graph(steps: Steps) -> StateGraph[State]:

@@ -10,7 +10,7 @@ import httpx2
 from pydantic import SecretStr
 
 from ..errors import ChatModelError
-from .faults import Fault, of_exception, of_reply
+from .faults import HINTS, Fault, of_exception, of_reply
 from .outbox import Message, Outbox
 
 __all__ = ["ModelClient", "is_local"]
@@ -60,9 +60,11 @@ class ModelClient(httpx2.Client):
         ------
         ChatModelError
             For every fault, after as many tries as it is worth.
+        BudgetExceededError
+            Where the request could pass a cap; it has not left then.
         """
         if request.method == "POST" and (kept := self._outbox.answer(request.read())) is not None:
-            fault = of_reply(int(kept.status), {}, kept.body, where=str(request.url))
+            fault = _fault_of(kept, where=str(request.url))
             if fault is not None:
                 raise self._told(fault, 1)
             return httpx2.Response(200, headers=_JSON, content=kept.body, request=request)
@@ -96,9 +98,7 @@ class ModelClient(httpx2.Client):
 
     def _once(self, request: httpx2.Request, options: dict[str, Any]) -> bytes | Fault:
         where = str(request.url)
-        number = self._outbox.sent(
-            Message(_head(f"{request.method} {where}", request.headers), request.read())
-        )
+        name = self._outbox.sent(Message(_head(f"{request.method} {where}", request.headers), request.read()))
         until = time.monotonic() + self._seconds
         try:
             response = super().send(request, **(options | {"stream": True}))
@@ -107,10 +107,11 @@ class ModelClient(httpx2.Client):
             finally:
                 response.close()
         except (httpx2.HTTPError, OSError) as error:
-            return of_exception(error, where=where)
-        self._outbox.received(number, Message(_head(f"HTTP {response.status_code}", response.headers), body))
-        fault = of_reply(response.status_code, response.headers, body, where=where)
-        return fault or body
+            fault = of_exception(error, where=where)
+            self._outbox.received(name, Message(f"FAULT {fault.error.code}", fault.error.what.encode()))
+            return fault
+        self._outbox.received(name, Message(_head(f"HTTP {response.status_code}", response.headers), body))
+        return of_reply(response.status_code, response.headers, body, where=where) or body
 
     def _told(self, fault: Fault, tries: int) -> ChatModelError:
         """Return the error of a fault without the key in it, and with how often it was met."""
@@ -132,6 +133,14 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _fault_of(kept: Message, *, where: str) -> Fault | None:
+    """Return the fault that a kept reply tells of."""
+    if kept.head.startswith("FAULT "):
+        code = kept.status
+        return Fault(ChatModelError(kept.body.decode(), code=code, where=where, hint=HINTS[code]))
+    return of_reply(int(kept.status), {}, kept.body, where=where)
 
 
 def _head(first: str, headers: httpx2.Headers) -> str:

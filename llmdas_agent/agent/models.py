@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from ..errors import ChatModelError, InputError, did_you_mean
+from ..errors import ChatModelError, InputError, LlmdasError, did_you_mean
 from .faults import of_exception
 from .http_client import ModelClient
 from .outbox import Message, Outbox
@@ -56,7 +56,7 @@ class ChatModel:
     name : str
         What it is called in reports.
     settings : ModelSettings, optional
-        Of a model that `connect` made.
+        Of a model that `connect` made, or that it made in the run that is walked again.
     tracing : bool
         Whether a tracing service that the environment names may be told of the conversation.
     """
@@ -76,13 +76,16 @@ class ChatModel:
         self._tracing = tracing
         self.name = name
 
-    def ask(self, messages: Sequence[tuple[str, str]]) -> Answer:
+    def ask(self, messages: Sequence[tuple[str, str]], *, attempt: str = "") -> Answer:
         """Put a conversation to the model.
 
         Parameters
         ----------
         messages : sequence of (str, str)
             Role (``system``, ``human`` or ``ai``) and text.
+        attempt : str
+            What it is asked for: the same conversation gets the same answer for the same attempt, and another
+            one for another.
 
         Returns
         -------
@@ -92,7 +95,10 @@ class ChatModel:
         ------
         ChatModelError
             When none comes.
+        BudgetExceededError
+            When asking could pass a cap.
         """
+        self._outbox.attempt = attempt
         on_wire = self._settings is not None and self._settings.provider == "openai"
         return _read_answer(self._invoke(messages) if on_wire else self._kept(messages))
 
@@ -108,6 +114,8 @@ class ChatModel:
             if self._settings is None or error.code not in ("not_found", "no_model_server"):
                 raise
             raise diagnosed(error, self._settings, self._outbox) from None
+        except LlmdasError:
+            raise
         except Exception as error:  # every provider's package raises its own
             raise of_exception(error, where=self.name).error from None
 
@@ -115,21 +123,22 @@ class ChatModel:
         """Ask a model whose wire is not ours, and keep the messages themselves."""
         from langchain_core.messages import AIMessage
 
-        body = json.dumps(
-            {"model": self.name, "messages": [list(one) for one in messages]}, indent=1
-        ).encode()
+        asked: dict[str, Any] = {"model": self.name, "messages": [list(one) for one in messages]}
+        if self._settings is not None:
+            asked["max_tokens"] = self._settings.max_tokens
+        body = json.dumps(asked, indent=1).encode()
         kept = self._outbox.answer(body)
         if kept is not None and kept.head != "REPLY":
             raise ChatModelError(kept.body.decode(), code=kept.status, where=self.name)
         if kept is not None:
             return AIMessage.model_validate_json(kept.body)
-        number = self._outbox.sent(Message(f"INVOKE {self.name}", body))
+        exchange = self._outbox.sent(Message(f"INVOKE {self.name}{_longest_answer(self._model)}", body))
         try:
             reply = self._invoke(messages)
         except ChatModelError as error:
-            self._outbox.received(number, Message(f"FAULT {error.code}", error.what.encode()))
+            self._outbox.received(exchange, Message(f"FAULT {error.code}", error.what.encode()))
             raise
-        self._outbox.received(number, Message("REPLY", reply.model_dump_json().encode()))
+        self._outbox.received(exchange, Message("REPLY", reply.model_dump_json().encode()))
         return reply
 
 
@@ -258,6 +267,13 @@ def _other_provider(settings: ModelSettings) -> BaseChatModel:
     except Exception as error:  # each provider's package refuses in its own way
         raise InputError(f"'{settings.id}' cannot be set up: {error}", where="--model") from None
     return made
+
+
+def _longest_answer(model: BaseChatModel | None) -> str:
+    """Return the line of a request's head that says how long a model object lets an answer be, if it does."""
+    limits = (getattr(model, name, None) for name in ("max_tokens", "max_output_tokens", "num_predict"))
+    known = next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
+    return "" if known is None else f"\nmax-tokens: {known}"
 
 
 def _read_answer(reply: AIMessage) -> Answer:

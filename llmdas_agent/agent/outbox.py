@@ -3,12 +3,17 @@
 ::
 
     RUN/outbox/
-      0001.request.http   a request line, headers without credentials, an empty line, the body as sent
-      0001.reply.http     a status line, headers, an empty line, the body as received
+      0001.KEY.request.http   a request line, headers without credentials, an empty line, the body as sent
+      0001.KEY.reply.http     a status line, headers, an empty line, the body as received
+
+The key is a digest of the model, its parameters, the messages and the attempt that they were asked for: the
+same question asked for the same attempt is answered from here, and paid once. Whoever asks the same question
+again to get another answer gives it another attempt's name, unique in the folder (`Outbox.attempt`).
 
 A model that is reached through something other than this package's own HTTP client has ``INVOKE NAME`` as
-its request line, ``REPLY`` or ``FAULT CODE`` as its status line, and its messages as JSON for bodies. Every
-file is written whole or not at all, so that a run that was killed finds each answer that had come.
+its request line, ``REPLY`` as its status line, and its messages as JSON for bodies. ``FAULT CODE`` stands for
+a reply that never came. Every file is written whole or not at all, so that a run that was killed finds each
+answer that had come.
 """
 
 from __future__ import annotations
@@ -17,15 +22,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 from ..errors import ChatModelError
 from ..files import write_whole
 
-__all__ = ["Exchange", "Message", "Outbox"]
-
-_ANSWERS = ("choices", "output", "content")
-"""What a JSON body that answers has one of: chat completions, responses, a message."""
+__all__ = ["Exchange", "Message", "Outbox", "Permit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,21 @@ class Message:
         """The second word of the first line: an HTTP status, or the code of a fault."""
         return self.head.partition("\n")[0].split(" ")[-1]
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """The body as a JSON object; empty where it is none."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def answers(self) -> bool:
+        """Whether a reply's body is that of an answer: chat completions, responses, a message."""
+        data = self.data
+        return bool(data.get("choices") or data.get("output")) or data.get("content") is not None
+
     @classmethod
     def from_bytes(cls, raw: bytes) -> Message:
         """Read a file's content."""
@@ -71,11 +90,21 @@ class Exchange:
         What left.
     reply : Message or None
         What came back, if anything did.
+    at : datetime
+        When it left, UTC.
     """
 
     number: int
     request: Message
     reply: Message | None
+    at: datetime
+
+
+class Permit(Protocol):
+    """Says whether a request may leave."""
+
+    def __call__(self, request: Message) -> None:
+        """Raise a `BudgetExceededError` where it may not."""
 
 
 class Outbox:
@@ -87,12 +116,20 @@ class Outbox:
         ``RUN/outbox``; made when the first request leaves.
     offline : bool
         Whether a question without a kept answer is an error instead of a request.
+    permit : Permit, optional
+        Asked before any request leaves, also one that is sent again.
+
+    Attributes
+    ----------
+    attempt : str
+        Name of the attempt that the next questions are for, part of the key.
     """
 
-    def __init__(self, folder: Path, *, offline: bool = False) -> None:
+    def __init__(self, folder: Path, *, offline: bool = False, permit: Permit | None = None) -> None:
         self.folder = folder
         self.offline = offline
-        self._given: set[int] = set()
+        self.attempt = ""
+        self._permit = permit
         self._secrets: tuple[bytes, ...] = ()
 
     def conceal(self, secrets: Iterable[str]) -> None:
@@ -101,85 +138,78 @@ class Outbox:
 
     def exchanges(self) -> Iterator[Exchange]:
         """Yield every exchange, the oldest first."""
-        for path in sorted(self.folder.glob("*.request.http")):
+        for path in sorted(self.folder.glob("*.request.http"), key=_number):
             reply = path.with_name(path.name.replace(".request.", ".reply."))
             yield Exchange(
-                number=int(path.name.partition(".")[0]),
+                number=_number(path),
                 request=Message.from_bytes(path.read_bytes()),
                 reply=Message.from_bytes(reply.read_bytes()) if reply.exists() else None,
+                at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
             )
 
     def answer(self, body: bytes) -> Message | None:
-        """Return the kept answer to a question, once for every time that it was asked.
+        """Return the kept answer to a question, asked for the present attempt.
 
         Offline, a question that was never answered gets the fault that came instead, if one did.
 
         Parameters
         ----------
         body : bytes
-            The request that would be sent; its model and its messages are the question.
+            The request that would be sent: the model, its parameters and the messages.
 
         Raises
         ------
         ChatModelError
             With code ``not_kept``, offline.
         """
-        question = _question(body)
-        faults: list[Message] = []
-        for exchange in self.exchanges():
-            asked = exchange.number not in self._given and _question(exchange.request.body) == question
-            if not asked or exchange.reply is None:
-                continue
-            if _answers(exchange.reply.body):
-                self._given.add(exchange.number)
-                return exchange.reply
-            faults.append(exchange.reply)
-        if self.offline and faults:
-            return faults[-1]
-        if self.offline:
-            raise ChatModelError(
-                "the run kept no answer to this request",
-                code="not_kept",
-                where=str(self.folder),
-                hint="Its prompts or its card have changed since, or the run ended before the answer came",
-            )
-        return None
+        paths = sorted(self.folder.glob(f"*.{self._key(body)}.reply.http"), key=_number)
+        replies = [Message.from_bytes(path.read_bytes()) for path in paths]
+        for reply in replies:
+            if reply.answers:
+                return reply
+        if not self.offline:
+            return None
+        if replies:
+            return replies[-1]
+        raise ChatModelError(
+            "the run kept no answer to this request",
+            code="not_kept",
+            where=str(self.folder),
+            hint="Its prompts or its card have changed since, or the run ended before the answer came",
+        )
 
-    def sent(self, request: Message) -> int:
-        """Keep a request that is about to leave, and return its number."""
-        taken = [int(path.name.partition(".")[0]) for path in self.folder.glob("*.request.http")]
-        number = max(taken, default=0) + 1
-        self._write(number, "request", request)
-        return number
+    def sent(self, request: Message) -> str:
+        """Keep a request that is about to leave, and return the name of the exchange.
 
-    def received(self, number: int, reply: Message) -> None:
-        """Keep the reply to a request."""
-        self._write(number, "reply", reply)
-        self._given.add(number)
+        Raises
+        ------
+        BudgetExceededError
+            When it may not leave; then nothing is kept.
+        """
+        if self._permit is not None:
+            self._permit(request)
+        number = max(map(_number, self.folder.glob("*.request.http")), default=0) + 1
+        name = f"{number:04d}.{self._key(request.body)}"
+        self._write(f"{name}.request.http", request)
+        return name
 
-    def _write(self, number: int, kind: str, message: Message) -> None:
+    def received(self, name: str, reply: Message) -> None:
+        """Keep the reply to the request of a name."""
+        self._write(f"{name}.reply.http", reply)
+
+    def _key(self, body: bytes) -> str:
+        try:
+            question = json.dumps(json.loads(body), sort_keys=True).encode()
+        except ValueError:
+            question = body
+        return hashlib.sha256(question + b"\0" + self.attempt.encode()).hexdigest()[:16]
+
+    def _write(self, name: str, message: Message) -> None:
         raw = message.to_bytes()
         for secret in self._secrets:
             raw = raw.replace(secret, b"***")
-        write_whole(self.folder / f"{number:04d}.{kind}.http", raw)
+        write_whole(self.folder / name, raw)
 
 
-def _question(body: bytes) -> str:
-    """Return what makes two requests the same question: the model and the messages."""
-    data = _as_json(body)
-    if isinstance(data, dict):
-        asked = {key: data.get(key) for key in ("model", "messages", "input")}
-        body = json.dumps(asked, sort_keys=True).encode()
-    return hashlib.sha256(body).hexdigest()
-
-
-def _answers(body: bytes) -> bool:
-    data = _as_json(body)
-    return isinstance(data, dict) and any(data.get(key) is not None for key in _ANSWERS)
-
-
-def _as_json(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
+def _number(path: Path) -> int:
+    return int(path.name.partition(".")[0])

@@ -40,11 +40,15 @@ class Brief:
         The detector, measured.
     attempts : tuple of Attempt
         What was tried in this run, the oldest first.
+    asking : str
+        Name of this asking, unique in the run's folder: a brief that comes again under the same name, as
+        after an interruption, is answered by what was answered then.
     """
 
     card: DetectorCard
     profile: BlindSpotProfile
     attempts: tuple[Attempt, ...]
+    asking: str = ""
 
 
 class Proposer(Protocol):

@@ -20,7 +20,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -77,12 +77,15 @@ class Result:
         Number of the best attempt, from 1: the accepted one, or the one that failed least.
     seconds : float
         Time spent, seconds, over all resumptions.
+    spending : dict
+        What the chat model took, as `Spending.as_dict` gives it; empty where none was asked.
     """
 
     status: Status
     reason: str
     best: int | None
     seconds: float
+    spending: dict[str, Any] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -114,6 +117,11 @@ class RunFolder:
         """The graph's SQLite checkpoint."""
         return self.path / "checkpoint.sqlite"
 
+    @property
+    def outbox(self) -> Path:
+        """The folder of what a chat model was asked and what it answered."""
+        return self.path / "outbox"
+
     @classmethod
     def create(
         cls,
@@ -124,10 +132,12 @@ class RunFolder:
         budget: Budget,
         candidates: int = 1,
         model: dict[str, Any] | None = None,
+        path: Path | None = None,
     ) -> RunFolder:
-        """Make the folder of a new run under ``data_dir() / "runs"``."""
+        """Make the folder of a new run, under ``data_dir() / "runs"`` where no path is given."""
         now = datetime.now(UTC)
-        path = data_dir() / "runs" / f"{card.name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        if path is None:
+            path = data_dir() / "runs" / f"{card.name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         settings = {
             "detector": card.name,
             "proposer": proposer,
@@ -224,6 +234,16 @@ class RunFolder:
     def attempts(self, upto: int) -> tuple[Attempt, ...]:
         """Return the attempts 1 to `upto`, each with its report."""
         return tuple(Attempt(self.proposal(k), self.report(k)) for k in range(1, upto + 1))
+
+    def allow(self, *, max_cost: float | None, max_tokens: int | None) -> None:
+        """Cap what the run may spend from now on; a run that an old cap ended can go on."""
+        self.budget = replace(self.budget, max_cost=max_cost, max_tokens=max_tokens)
+        path = self.path / "run.json"
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        write_whole(path, json.dumps(settings | {"budget": asdict(self.budget)}, indent=1) + "\n")
+        ended = self.result()
+        if ended is not None and ended.status == "budget_exceeded":
+            (self.path / "result.json").unlink()
 
     def save_result(self, result: Result) -> None:
         """Keep how the run ended."""

@@ -77,13 +77,20 @@ class ModelSettings:
         }
 
 
-def resolve(model: str | None = None, base_url: str | None = None) -> ModelSettings | None:
+def resolve(
+    model: str | None = None,
+    base_url: str | None = None,
+    *,
+    begun_with: Mapping[str, Any] | None = None,
+) -> ModelSettings | None:
     """Return the chat model that flags, environment and file ask for, in this order.
 
     Parameters
     ----------
     model, base_url : str, optional
         The flags, or what a run was begun with.
+    begun_with : mapping, optional
+        The limits of a run that goes on, as `ModelSettings.as_dict` gives them; they go before the file.
 
     Returns
     -------
@@ -95,7 +102,7 @@ def resolve(model: str | None = None, base_url: str | None = None) -> ModelSetti
     InputError
         When a setting cannot be used, or a hosted server is to be asked without a key.
     """
-    stored = _from_file()
+    stored = {**_from_file(), **(begun_with or {})}
     env = os.environ
     spec = model or env.get("LLMDAS_MODEL") or stored.get("model")
     if not spec:

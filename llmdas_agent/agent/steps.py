@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
 from ..detectors import DetectorSource
+from ..errors import BudgetExceededError, ChatModelError
 from ..programs import Proposal
 from ..registry import Registry, Synthesizer
 from ..report import Verdict, VerificationReport
 from ..verification import ToyBench, Trial, judge, probe, try_program
 from .proposers import Brief, Proposer
 from .runs import Event, Listener, RunFolder, Status
+from .spending import Spending, spent
 
 __all__ = ["State", "Steps"]
 
@@ -91,11 +94,7 @@ class Steps:
         """Ask for the next programs."""
         brief = Brief(self.folder.card(), self.folder.profile(), self.folder.attempts(upto=state["round"]))
         wanted = min(self.folder.candidates, self.folder.budget.max_rounds - state["round"])
-        made: dict[str, Proposal] = {}
-        for _ in range(wanted):
-            proposal = self.proposer.propose(brief)
-            if proposal is not None:
-                made.setdefault(proposal.program.digest, proposal)
+        made = self._proposed(brief, wanted)
         if not made:
             reason = f"{self.proposer.name} has nothing left to try after {state['round']} programs"
             return self._timed(state, status="exhausted", reason=reason, onward="give_up")
@@ -103,6 +102,24 @@ class Steps:
             self.folder.save_proposal(number, proposal)
             self._tell_proposal(number, proposal)
         return self._timed(state, round=state["round"] + 1, last=state["round"] + len(made), onward="run")
+
+    def _proposed(self, brief: Brief, wanted: int) -> dict[str, Proposal]:
+        """Ask so many times, and return the programs by digest."""
+        made: dict[str, Proposal] = {}
+        before = spent(self.folder.outbox)
+        try:
+            for number in range(1, wanted + 1):
+                asking = f"{len(brief.attempts) + 1}.{number}"
+                proposal = self.proposer.propose(replace(brief, asking=asking))
+                if proposal is not None:
+                    made.setdefault(proposal.program.digest, proposal)
+        except (BudgetExceededError, ChatModelError) as error:
+            # what was answered is paid, so it is tried; a replay ends its asking where the run did
+            if not made or getattr(error, "code", "not_kept") != "not_kept":
+                raise
+        finally:
+            self._tell_spending(before)
+        return made
 
     def run(self, state: State) -> dict[str, Any]:
         """Run the program at work on the toy scenarios, confined."""
@@ -246,6 +263,14 @@ class Steps:
         self.tell(
             "check", f"{verdict.code} {word}: {verdict.message}", round=number, verdict=verdict.model_dump()
         )
+
+    def _tell_spending(self, before: Spending) -> None:
+        """Say what a chat model has cost so far, if one was asked."""
+        now = spent(self.folder.outbox)
+        if now.requests:
+            asked = now.requests - before.requests
+            words = str(now) if asked else f"{now}; nothing more, the answer was kept from before"
+            self.tell("spending", words, asked=asked, **now.as_dict())
 
     def tell(self, step: str, message: str, **data: Any) -> None:
         """Write a line of the journal, and let the listener know."""

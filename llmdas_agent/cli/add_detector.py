@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import BudgetExceededError, ChatModelError, NotAcceptedError
-from .output import BaseUrlOption, JsonOption, ModelOption, SeedOption, checks_table, console, emit_json
+from .output import (
+    BaseUrlOption,
+    JsonOption,
+    MaxCostOption,
+    MaxTokensOption,
+    ModelOption,
+    SeedOption,
+    checks_table,
+    console,
+    emit_json,
+)
 
 if TYPE_CHECKING:
     from ..agent.proposers import Proposer
     from ..agent.runs import Result, RunFolder
     from ..config import Budget
+    from .live import LiveView
 
 __all__ = ["add_detector"]
 
@@ -36,6 +47,8 @@ def add_detector(
     base_url: BaseUrlOption = None,
     proposer: ProposerOption = None,
     candidates: CandidatesOption = 1,
+    max_cost: MaxCostOption = None,
+    max_tokens: MaxTokensOption = None,
     tracing: TracingOption = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
     seed: SeedOption = 0,
@@ -47,40 +60,31 @@ def add_detector(
     Examples:
       llmdas-agent add-detector my_card.yaml
       llmdas-agent add-detector my_card.yaml --max-rounds 20 --max-time 300
-      llmdas-agent add-detector my_card.yaml --model openai:gpt-4o-mini
+      llmdas-agent add-detector my_card.yaml --model openai:gpt-4o-mini --max-cost 0.05
       llmdas-agent add-detector my_card.yaml --model openai:qwen2.5-coder --base-url http://localhost:11434/v1
       llmdas-agent add-detector --resume hbos-20260101-120000-ab12
 
     Measures what the detector misses on toy data, proposes a program that makes such rows, runs it confined,
     checks it, and revises it until it passes. The programs come from the embedded proposer, which needs no
     model, or from the chat model of --model, LLMDAS_MODEL or config.toml. Exit code 0: accepted and
-    registered. 5: no program passed, 6: the time is spent; then nothing is registered and the best attempt is
-    kept to look at. 12: the chat model cannot be reached; the run can be resumed.
+    registered. 5: no program passed, 6: time, tokens or money are spent; then nothing is registered
+    and the best attempt is kept to look at. 12: the chat model cannot be reached; the run can be resumed.
     """
     if (card is None) == (resume is None):
         raise typer.BadParameter("give a card, or --resume RUN")
-    from ..agent import graph
     from ..agent.runs import RunFolder
     from ..config import Budget
-    from .live import LiveView
 
     if resume is not None:
         folder = RunFolder.find(resume)
+        if max_cost is not None or max_tokens is not None:
+            folder.allow(max_cost=max_cost, max_tokens=max_tokens)
         writer = _proposer_of(folder, model, base_url, tracing=tracing)
     else:
         assert card is not None
-        budget = Budget(max_rounds, max_time)
+        budget = Budget(max_rounds, max_time, max_cost, max_tokens)
         folder, writer = _begin(card, model, base_url, proposer, candidates, seed, budget, tracing=tracing)
-    go_on = f"nothing is lost, go on with: llmdas-agent add-detector --resume {folder.id}"
-    try:
-        with LiveView(console(stderr=True)) as view:
-            result = graph.run(folder, writer, listen=view)
-    except KeyboardInterrupt:
-        console(stderr=True).print(f"interrupted; {go_on}", soft_wrap=True)
-        raise typer.Exit(130) from None
-    except ChatModelError:
-        console(stderr=True).print(go_on, soft_wrap=True)
-        raise
+    result = _walk(folder, writer, new=resume is None)
     if as_json:
         emit_json(_as_data(folder, result))
     else:
@@ -138,10 +142,46 @@ def _proposer_of(folder: RunFolder, model: str | None, base_url: str | None, *, 
     from ..agent.chat import ChatProposer
     from ..agent.settings import resolve, withdraw_keys
 
-    settings = resolve(model or folder.model["model"], base_url or folder.model["base_url"])
+    kept = folder.model
+    settings = resolve(model or kept["model"], base_url or kept["base_url"], begun_with=kept)
     writer = ChatProposer(settings, folder, tracing=tracing)
     withdraw_keys(tracing=tracing)
     return writer
+
+
+def _walk(folder: RunFolder, writer: Proposer, *, new: bool) -> Result:
+    """Walk the graph before the user's eyes; where it is interrupted, say how to go on."""
+    from ..agent import graph
+    from .live import LiveView
+
+    go_on = f"nothing is lost, go on with: llmdas-agent add-detector --resume {folder.id}"
+    try:
+        with LiveView(console(stderr=True)) as view:
+            if new:
+                _tell_estimate(folder, writer, view)
+            return graph.run(folder, writer, listen=view)
+    except KeyboardInterrupt:
+        console(stderr=True).print(f"interrupted; {go_on}", soft_wrap=True)
+        raise typer.Exit(130) from None
+    except ChatModelError:
+        console(stderr=True).print(go_on, soft_wrap=True)
+        raise
+
+
+def _tell_estimate(folder: RunFolder, writer: Proposer, view: LiveView) -> None:
+    """Say what a chat model may cost before it is asked."""
+    from ..agent.chat import ChatProposer
+    from ..agent.estimate import estimate
+    from ..agent.runs import Event
+    from ..agent.settings import ModelSettings
+
+    if folder.model is None or not isinstance(writer, ChatProposer):
+        return
+    model = ModelSettings.from_dict(folder.model)
+    about = estimate(writer, model, folder.card(), folder.budget, folder.candidates)
+    event = Event("estimate", f"about {about}, if every program is needed", about.as_dict())
+    folder.record(event)
+    view(event)
 
 
 def _as_data(folder: RunFolder, result: Result) -> dict[str, Any]:
@@ -153,6 +193,7 @@ def _as_data(folder: RunFolder, result: Result) -> dict[str, Any]:
         "reason": result.reason,
         "rounds": len(list((folder.path / "attempts").glob("*"))),
         "seconds": result.seconds,
+        "spending": result.spending,
         "run": str(folder.path),
         "program": str(folder.attempt_folder(result.best) / "program.py") if result.best else None,
         "strategy": proposal.strategy if proposal else None,
@@ -163,6 +204,7 @@ def _as_data(folder: RunFolder, result: Result) -> dict[str, Any]:
 def _print_result(folder: RunFolder, result: Result) -> None:
     from rich.markup import escape
 
+    from ..agent.spending import spent
     from ..registry import Registry
 
     screen = console()
@@ -176,6 +218,9 @@ def _print_result(folder: RunFolder, result: Result) -> None:
         screen.print(
             f"program     {escape(str(folder.attempt_folder(result.best) / 'program.py'))}", soft_wrap=True
         )
+    total = spent(folder.outbox)
+    if total.requests:
+        screen.print(f"spent       {total}", soft_wrap=True)
     screen.print(f"run         {escape(str(folder.path))}", soft_wrap=True)
     if result.status == "accepted":
         name = folder.detector

@@ -38,7 +38,9 @@ class LiveView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._checks: list[Verdict] = []
-        self._spinner = Spinner("dots", "reading the card")
+        self._waiting = "reading the card"
+        self._spent = ""
+        self._spinner = Spinner("dots", self._waiting)
         self._live = Live(self._view(), console=console, transient=True, refresh_per_second=10)
 
     def __enter__(self) -> Self:
@@ -54,7 +56,10 @@ class LiveView:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        self._spinner.update(text=_WAITING.get(event.step, ""))
+        self._waiting = _WAITING.get(event.step, self._waiting)
+        if event.step == "spending":
+            self._spent = f"   ({event.message})"
+        self._spinner.update(text=self._waiting + self._spent)
         if event.step == "check":
             self._show_check(Verdict.model_validate(event.data["verdict"]))
         else:
@@ -77,6 +82,8 @@ class LiveView:
                 self._console.print(f"  takes as borderline: {escape(event.data['borderline'])}")
         elif event.step == "revision":
             self._console.print(f"  [yellow]revise[/]  {message}")
+        elif event.step == "spending":
+            self._console.print(f"  [cyan]spent[/]  {message}")
         else:
             self._console.print(f"[bold]{event.step}[/]  {message}")
 

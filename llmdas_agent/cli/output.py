@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BaseUrlOption",
     "JsonOption",
+    "MaxCostOption",
+    "MaxTokensOption",
     "ModelOption",
     "SeedOption",
     "busy",
@@ -34,6 +36,16 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed; the same s
 ModelOption = Annotated[str | None, typer.Option(help="Chat model, as openai:NAME or PROVIDER:NAME.")]
 BaseUrlOption = Annotated[
     str | None, typer.Option(metavar="URL", help="Address of a server that speaks the OpenAI protocol.")
+]
+
+
+MaxCostOption = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="USD", help="Cap on what the chat model may cost, US dollars; never passed."),
+]
+MaxTokensOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Cap on the tokens that the chat model may read and write; never passed."),
 ]
 
 

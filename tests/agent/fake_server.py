@@ -144,7 +144,13 @@ def serve(*steps: Step, **settings: Any) -> Iterator[FakeServer]:
         thread.join()
 
 
-def says(text: str | None, *, finish: str = "stop", refusal: str | None = None) -> Step:
+def says(
+    text: str | None,
+    *,
+    finish: str = "stop",
+    refusal: str | None = None,
+    usage: object = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+) -> Step:
     """Answer as a chat model does."""
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if refusal:
@@ -155,7 +161,7 @@ def says(text: str | None, *, finish: str = "stop", refusal: str | None = None) 
         "created": 1,
         "model": "fake",
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+        "usage": usage,
     }
     return lambda handler: handler.give(200, json.dumps(reply))
 

@@ -1,0 +1,221 @@
+"""The budget of a run: told beforehand, held midway, shown at the end, raised without paying twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pexpect
+import pytest
+from fake_server import FakeServer, Received, by_turn, says, serve
+from test_chat import BROKEN, CARD, COPIES, EASY, GOOD, reply
+
+from llmdas_agent.agent import graph, steps
+from llmdas_agent.agent.chat import ChatProposer
+from llmdas_agent.agent.estimate import CHARACTERS_PER_TOKEN, estimate
+from llmdas_agent.agent.replay import replay
+from llmdas_agent.agent.runs import RunFolder
+from llmdas_agent.agent.settings import ModelSettings
+from llmdas_agent.cards import dump_card
+from llmdas_agent.cli.main import main
+from llmdas_agent.config import Budget
+from llmdas_agent.registry import Registry
+from llmdas_agent.verification import SCENARIOS, ToyBench
+
+Command = Callable[..., tuple[int, str, str]]
+LONGEST = 1500
+
+
+@pytest.fixture(autouse=True)
+def few_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here depends on how many kinds of toy data there are; the commands use them all."""
+    monkeypatch.setattr(steps, "ToyBench", partial(ToyBench, scenarios=SCENARIOS[:2]))
+
+
+@pytest.fixture
+def card_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(dump_card(CARD), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line in this process, on the few scenarios; return its code and what it wrote."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["llmdas-agent", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def settings(server: FakeServer) -> ModelSettings:
+    return ModelSettings("openai", "fake", server.url, max_tokens=LONGEST, timeout=20)
+
+
+def begin(server: FakeServer, budget: Budget, candidates: int = 1) -> RunFolder:
+    model = settings(server)
+    return graph.begin(CARD, proposer=model.id, model=model.as_dict(), budget=budget, candidates=candidates)
+
+
+def walk(folder: RunFolder, server: FakeServer) -> graph.Result:
+    return graph.run(folder, ChatProposer(settings(server), folder))
+
+
+def worst(request: Received) -> int:
+    return len(request.body) + LONGEST
+
+
+def usage(read: int, written: int) -> dict[str, int]:
+    return {"prompt_tokens": read, "completion_tokens": written}
+
+
+def test_a_cap_ends_the_run_and_a_higher_one_goes_on(
+    command: Command, card_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(*[says(reply(text), usage=usage(2000, 400)) for text in (BROKEN, GOOD)]) as server:
+        with monkeypatch.context() as environment:
+            environment.setenv("LLMDAS_MODEL", "fake")
+            environment.setenv("LLMDAS_BASE_URL", server.url)
+            environment.setenv("LLMDAS_MAX_TOKENS", str(LONGEST))
+            # the first question fits; the second, which is longer, does not
+            code, out, err = command("add-detector", card_file, "--max-tokens", "12000", "--json")
+        result = json.loads(out)
+        assert (code, result["status"]) == (6, "budget_exceeded"), err
+        assert "2,400 of 12,000 tokens are spent" in result["reason"]
+        assert result["spending"] == {
+            "requests": 1,
+            "tokens_read": 2000,
+            "tokens_written": 400,
+            "cost_usd": None,
+            "guessed": 0,
+        }
+        assert len(server.asked) == 1
+        assert "mine" not in Registry().names()
+        assert "estimate  about 8 requests" in err
+        assert err.index("estimate  ") < err.index("spent  1 request, 2,000 + 400 tokens, unpriced")
+
+        name = Path(result["run"]).name
+        assert command("add-detector", "--resume", name)[0] == 6, "the same cap ends it again"
+        code, out, err = command("add-detector", "--resume", name, "--max-tokens", "20000")
+        assert code == 0, err
+        assert len(server.asked) == 2, "nothing was asked twice"
+        # the run's own limit for an answer, which the environment has forgotten
+        assert json.loads(server.asked[1].body)["max_tokens"] == LONGEST
+    assert "spent       2 requests, 4,000 + 800 tokens, unpriced" in out
+    folder = RunFolder(Path(result["run"]))
+    assert folder.result().spending["requests"] == 2  # type: ignore[union-attr]
+    assert all(one.same for one in replay(folder))
+
+
+def test_a_cap_that_the_first_question_could_pass_asks_nothing(command: Command, card_file: Path) -> None:
+    with serve(says(reply(GOOD))) as server:
+        flags = ("--model", "fake", "--base-url", server.url, "--max-tokens", "5000", "--json")
+        code, out, _ = command("add-detector", card_file, *flags)
+        assert not server.asked
+    assert code == 6
+    assert "0 of 5,000 tokens are spent, and the next request could take" in json.loads(out)["reason"]
+
+
+def test_a_cap_in_money_needs_a_price(command: Command, card_file: Path, home: Path) -> None:
+    flags = ("--model", "fake", "--base-url", "http://127.0.0.1:9/v1", "--max-cost", "1")
+    code, _, err = command("add-detector", card_file, *flags)
+    assert code == 3
+    assert "no price is known" in err
+    assert not list((home / "runs").glob("mine-*"))
+
+
+def test_of_several_asked_side_by_side_those_that_were_paid_are_tried() -> None:
+    with serve(*[says(reply(text), usage=usage(900, 100)) for text in (COPIES, GOOD, EASY)]) as server:
+        probe = begin(server, Budget())
+        walk(probe, server)
+        first = worst(server.asked[0])
+    answers = [says(reply(text), usage=usage(900, 100)) for text in (COPIES, GOOD, EASY)]
+    with serve(*answers) as server:
+        # as long as the first, whose address has another port
+        folder = begin(server, Budget(max_tokens=first + 1000 + 10), candidates=3)
+        result = walk(folder, server)
+        assert len(server.asked) == 2
+    assert (result.status, result.best) == ("accepted", 2)
+    assert all(one.same for one in replay(folder))
+
+
+def test_what_was_kept_costs_nothing_and_is_said_to() -> None:
+    with serve(by_turn(reply(COPIES), reply(GOOD))) as server:
+        folder = begin(server, Budget())
+        walk(folder, server)
+        told = [json.loads(line) for line in (folder.path / "journal.jsonl").read_text().splitlines()]
+        assert [line["data"]["asked"] for line in told if line["step"] == "spending"] == [1, 1]
+        events: list[str] = []
+        replay(folder, listen=lambda event: events.append(event.message))
+        assert len(server.asked) == 2
+    assert len([one for one in events if "nothing more, the answer was kept" in one]) == 2
+
+
+def test_what_the_embedded_proposer_spends(command: Command, card_file: Path) -> None:
+    flags = ("--json", "--max-cost", "0", "--max-tokens", "1")
+    code, out, err = command("add-detector", card_file, *flags)
+    assert code == 0, err
+    assert json.loads(out)["spending"] == {}
+    assert "spent" not in err
+
+
+def test_the_estimate_is_of_the_right_size() -> None:
+    useless = [reply(f"# {number}\n{COPIES}") for number in range(6)]
+    with serve(by_turn(*useless)) as server:
+        folder = begin(server, Budget(max_rounds=4))
+        proposer = ChatProposer(settings(server), folder)
+        about = estimate(proposer, settings(server), CARD, folder.budget)
+        graph.run(folder, proposer)
+        sent = sum(len(one["content"]) for asked in server.asked for one in asked.messages)
+        assert about.requests == len(server.asked) == 4
+    assert 0.5 < about.read * CHARACTERS_PER_TOKEN / sent < 2
+    assert about.cost is None, "unpriced"
+    hosted = ModelSettings("openai", "gpt-4o-mini", "https://api.openai.com/v1")
+    known = estimate(proposer, hosted, CARD, folder.budget)
+    assert known.cost is not None
+    assert 0 < known.cost < 1
+
+
+ON_A_TERMINAL = """
+import sys
+from functools import partial
+from llmdas_agent.agent import steps
+from llmdas_agent.cli.main import main
+from llmdas_agent.verification import SCENARIOS, ToyBench
+
+steps.ToyBench = partial(ToyBench, scenarios=SCENARIOS[:2])
+sys.argv[0] = "llmdas-agent"
+main()
+"""
+
+
+def test_a_terminal_shows_the_spending_beside_the_work(card_file: Path) -> None:
+    first, second = says(reply(COPIES), usage=usage(2000, 400)), says(reply(GOOD), usage=usage(3000, 500))
+    with serve(first, second) as server:
+        flags = ["add-detector", str(card_file), "--model", "fake", "--base-url", server.url]
+        child = pexpect.spawn(
+            sys.executable,
+            ["-c", ON_A_TERMINAL, *flags],
+            env={**os.environ, "TERM": "xterm-256color"},
+            dimensions=(40, 160),
+            encoding="utf-8",
+            timeout=240,
+        )
+        child.expect("running it confined.{0,40}1 request, 2,000 \\+ 400 tokens, unpriced")
+        child.expect("running it confined.{0,40}2 requests, 5,000 \\+ 900 tokens, unpriced")
+        child.expect("spent +2 requests, 5,000 \\+ 900 tokens")
+        child.expect(pexpect.EOF)
+        child.close()
+    assert child.exitstatus == 0
