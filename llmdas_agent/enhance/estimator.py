@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from pyod.models.base import BaseDetector
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_random_state
 from threadpoolctl import threadpool_limits
 
@@ -134,7 +135,9 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         self.n_features_in_ = self.encoder_.n_columns_
         Z = self.encoder_.transform(X)
         if len(Z) < _MIN_ROWS:
-            raise TableError(f"has {len(Z)} rows; at least {_MIN_ROWS} are needed", where="table")
+            raise TableError(
+                f"has too few rows, n_samples={len(Z)}; at least {_MIN_ROWS} are needed", where="table"
+            )
         if np.array_equal(Z.min(axis=0), Z.max(axis=0)):
             raise TableError("has no column that varies", where="table", hint="See whether it was read right")
         self._set_n_classes(None)
@@ -199,6 +202,12 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         tolerance = 1e-9 * max(float(np.abs(held).max()), 1.0)
         at_or_above = len(held) - np.searchsorted(held, scores - tolerance, side="left")
         return np.asarray((at_or_above + 1) / (len(held) + 1))
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that missing values and text are taken as they are."""
+        tags: Tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = True
+        return tags
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:

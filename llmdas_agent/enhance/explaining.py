@@ -25,7 +25,7 @@ class Explanation:
     Attributes
     ----------
     columns : tuple of str
-        Names of the columns fitted; ``column 0`` and so on where they had none.
+        Names of the columns fitted; ``column_0`` and so on where they had none.
     scores : array, shape (m,)
         What `decision_function` returns.
     contributions : array, shape (m, d)

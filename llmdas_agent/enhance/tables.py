@@ -114,17 +114,15 @@ class TableEncoder:
 
     def decode(self, Z: Array) -> dict[str, Values]:
         """Return encoded rows as the columns fitted, by name; those without a single value are left out."""
-        names = self.names_ or [f"column_{j}" for j in range(self.n_columns_)]
-        return {
-            str(name): encoder.decode(Z[:, start : start + encoder.width])
-            for name, encoder, start in zip(names, self.encoders_, self.starts_, strict=False)
-            if encoder is not None
-        }
+        encoders = [encoder for encoder in self.encoders_ if encoder is not None]
+        pairs = zip(self.blocks_.items(), encoders, strict=True)
+        return {name: encoder.decode(Z[:, block]) for (name, block), encoder in pairs}
 
     @property
     def blocks_(self) -> dict[str, slice]:
         """Where each column lies in the encoded table; those without a single value are left out."""
-        names = [f"column {j}" for j in range(self.n_columns_)] if self.names_ is None else self.names_
+        named = self.names_ is not None and len(set(map(str, self.names_))) == self.n_columns_
+        names = self.names_ if named and self.names_ else [f"column_{j}" for j in range(self.n_columns_)]
         return {
             str(name): slice(start, start + encoder.width)
             for name, encoder, start in zip(names, self.encoders_, self.starts_, strict=False)
@@ -134,8 +132,11 @@ class TableEncoder:
     def _in_fitted_order(self, table: _Read) -> _Read:
         if self.names_ is None or table.names is None:
             if len(table.columns) != self.n_columns_:
+                # scikit-learn's own words, which its tools look for
                 raise TableError(
-                    f"has {len(table.columns)} columns, and {self.n_columns_} were fitted", where="table"
+                    f"X has {len(table.columns)} features, but EnhancedDetector is expecting "
+                    f"{self.n_columns_} features as input",
+                    where="table",
                 )
             return table
         if table.names == self.names_:
@@ -198,6 +199,8 @@ def _read(X: Table) -> _Read:
             where="table",
             hint="Reshape your data: X.reshape(1, -1) for a single row, X.reshape(-1, 1) for a single column",
         )
+    if not array.shape[1]:
+        raise TableError(f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required to fit", where="table")
     return _Read(None, [_from_array(array[:, j], f"column {j}") for j in range(array.shape[1])])
 
 
@@ -207,7 +210,7 @@ def _read_frame(X: Any) -> _Read:
     except nw.exceptions.NarwhalsError as error:
         raise TableError(f"cannot be read: {error}", where="table") from None
     return _Read(
-        list(frame.columns), [_from_series(frame[name], f"column '{name}'") for name in frame.columns]
+        list(frame.columns), [_from_series(column, f"column '{column.name}'") for column in frame.iter_columns()]
     )
 
 
@@ -236,6 +239,8 @@ def _from_array(column: Values, label: str) -> Values:
             return np.array([str(word) for word in column], dtype=object)
     if kind == "O":
         return _from_objects(column.tolist())
+    if kind == "c":
+        raise TableError("Complex data not supported", where=label, hint="Give real and imaginary parts")
     raise TableError(
         f"holds {column.dtype}, which is neither number nor text", where=label, hint="Leave it out"
     )

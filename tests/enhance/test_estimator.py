@@ -293,7 +293,7 @@ def test_odd_tables_are_fitted(name: str, table: object, synthesizer_of: Callabl
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (np.zeros((1, 3)), "has 1 rows; at least 10"),
+        (np.zeros((1, 3)), "n_samples=1; at least 10"),
         (np.zeros((0, 3)), "has no rows"),
         (np.full((50, 2), np.nan), "no column with a value"),
         (np.zeros(50), "dimensions"),

@@ -22,7 +22,7 @@ def test_names_the_column_that_is_wrong(fitted: EnhancedDetector, new: tuple) ->
     scale = new[0].std(axis=0)
     rows[np.arange(40), wrong] += 8 * scale[wrong]
     told = fitted.explain(rows)
-    assert told.columns == ("column 0", "column 1", "column 2", "column 3")
+    assert told.columns == ("column_0", "column_1", "column_2", "column_3")
     np.testing.assert_allclose(told.scores, fitted.decision_function(rows), rtol=1e-9)
     # of two columns that belong together either one may be taken for the wrong one
     pair = {0: {0, 1}, 1: {0, 1}, 2: {2}, 3: {3}}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.sparse import csr_matrix
@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from llmdas_agent.enhance import TableEncoder
 from llmdas_agent.errors import TableError
 
+unhurried = settings(deadline=None)
 odd_floats = st.floats(allow_nan=True, allow_infinity=True, width=64)
 
 
@@ -21,6 +22,7 @@ odd_floats = st.floats(allow_nan=True, allow_infinity=True, width=64)
     hnp.arrays(np.float64, st.tuples(st.integers(2, 20), st.integers(1, 4)), elements=odd_floats),
     hnp.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(4, 4)), elements=odd_floats),
 )
+@unhurried
 def test_whatever_the_numbers_the_encoded_table_is_finite_and_bounded(
     fitted: np.ndarray, new: np.ndarray
 ) -> None:
@@ -154,7 +156,7 @@ def test_columns_without_a_value_are_left_out_by_name() -> None:
         (lambda f: f.rename({"size": "sise"}), "Did you mean 'sise'"),
         (lambda f: f.with_columns(extra=pl.lit(1)), "--drop extra"),
         (lambda f: f.with_columns(size=pl.lit("large")), "column 'size': held numbers .* 'large' in row 1"),
-        (lambda f: f.to_numpy()[:, :2], "has 2 columns, and 4 were fitted"),
+        (lambda f: f.to_numpy()[:, :2], "X has 2 features, but EnhancedDetector is expecting 4 features"),
         (lambda f: csr_matrix(np.eye(4)), "sparse"),
         (lambda f: f.with_columns(size=pl.lit([1, 2])), "column 'size': holds List"),
         (lambda f: np.zeros((3, 4), dtype=complex), "complex128"),
