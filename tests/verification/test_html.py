@@ -29,7 +29,7 @@ from llmdas_agent.verification import SCENARIOS, ToyBench, Trial, judge, try_pro
 from llmdas_agent.verification import html as html_package
 from llmdas_agent.verification.html import render_html
 from llmdas_agent.verification.html.code import coloured_lines
-from llmdas_agent.verification.html.evidence import Cell, facts_of, grids_of, in_words
+from llmdas_agent.verification.html.evidence import Cell, Column, facts_of, grids_of, in_words
 from llmdas_agent.verification.html.pictures import draw_rows, draw_scores, window
 from llmdas_agent.verification.html.scenes import Plane, scene_of
 from places import ROOT
@@ -231,7 +231,7 @@ def test_what_strangers_wrote_comes_out_inert(trial: Trial, report: Verification
 
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -265,6 +265,7 @@ def test_no_evidence_is_left_out(evidence: dict[str, Any]) -> None:
         for _, cells in grid.rows:
             assert len(cells) == len(grid.columns)
             assert all(0 <= cell.at <= 100 for cell in cells if cell.at is not None)
+        assert all(0 <= column.zero <= 100 for column in grid.columns)
 
 
 def test_numbers_by_scenario_become_a_grid_on_one_scale() -> None:
@@ -272,11 +273,14 @@ def test_numbers_by_scenario_become_a_grid_on_one_scale() -> None:
         "scenarios": {"a": {"auroc": 0.25}, "b": {"auroc": 1.0}},
         "scored": {"a": 50, "b": 1200},
         "direction": None,
+        "gain": {"a": -0.5, "b": 0.25},
     }
-    shares, counts = grids_of(evidence)
-    assert (shares.name, shares.columns) == ("scenarios", ("AUROC",))
+    shares, counts, gains = grids_of(evidence)
+    assert (shares.name, shares.columns) == ("scenarios", (Column("AUROC", 0.0),))
     assert shares.rows == (("a", (Cell("0.25", 25.0),)), ("b", (Cell("1.00", 100.0),)))
     assert [cells[0].text for _, cells in counts.rows] == ["50", "1\N{NARROW NO-BREAK SPACE}200"]
+    assert gains.columns[0].zero == pytest.approx(100 / 3)
+    assert [cells[0].text for _, cells in gains.rows] == ["−0.50", "0.25"]
     assert facts_of(evidence) == []
     assert (in_words(False), in_words([]), in_words(["a", 2])) == ("no", "none", "a, 2")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,22 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """One measure of a grid.
+
+    Attributes
+    ----------
+    name : str
+        What the evidence calls it.
+    zero : float
+        Where 0 lies between the column's ends, 0 to 100.
+    """
+
+    name: str
+    zero: float
+
+
+@dataclass(frozen=True, slots=True)
 class Grid:
     """Values by row, mostly by scenario.
 
@@ -37,14 +54,14 @@ class Grid:
     ----------
     name : str
         What the evidence calls it.
-    columns : tuple of str
+    columns : tuple of Column
         The measures.
     rows : tuple
         Each a name and one `Cell` for each column.
     """
 
     name: str
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
 
 
@@ -119,42 +136,49 @@ def _grid(name: str, value: Mapping[str, Any]) -> Grid:
         row: item if isinstance(item, Mapping) else {name: item} for row, item in value.items()
     }
     measures = list(dict.fromkeys(measure for row in table.values() for measure in row))
-    columns = [_cells([row.get(measure) for row in table.values()]) for measure in measures]
-    rows = tuple((str(row), tuple(column[k] for column in columns)) for k, row in enumerate(table))
-    return Grid(_words(name), tuple(map(_words, measures)), rows)
+    columns = [_column(measure, [row.get(measure) for row in table.values()]) for measure in measures]
+    rows = tuple((str(row), tuple(cells[k] for _, cells in columns)) for k, row in enumerate(table))
+    return Grid(_words(name), tuple(column for column, _ in columns), rows)
 
 
-def _cells(values: Sequence[Any]) -> list[Cell]:
+def _column(measure: Any, values: Sequence[Any]) -> tuple[Column, list[Cell]]:
     numbers = [value for value in values if _is_number(value)]
     decimals = _decimals(numbers)
     low, high = min([0.0, *numbers]), max([0.0, *numbers])
-    if low >= 0 and high <= 1:
+    if low >= -1 and high <= 1:
         high = 1.0
-    return [
-        Cell(_number(value, decimals), 100 * (value - low) / (high - low))
-        if _is_number(value)
-        else Cell(in_words(value))
+
+    def place(value: float) -> float:
+        # halves, since the whole width of the largest numbers overflows
+        return 100 * ((value / 2 - low / 2) / (high / 2 - low / 2))
+
+    cells = [
+        Cell(_number(value, decimals), place(value)) if _is_number(value) else Cell(in_words(value))
         for value in values
     ]
+    return Column(_words(measure), place(0.0)), cells
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # also of a whole number that no float can hold
+    return number and abs(value) <= sys.float_info.max
 
 
 def _decimals(values: Iterable[float]) -> int:
-    """Return how many decimals a column needs: three figures of its largest number, two of a share."""
-    numbers = [abs(value) for value in values if math.isfinite(value)]
+    """Return how many decimals a column needs: three figures of its largest number, two below 1."""
+    numbers = [abs(value) for value in values if _is_number(value)]
     if not numbers or all(isinstance(value, int) for value in values):
         return 0
     largest = max(numbers)
     if largest == 0:
         return 2
-    return min(max(2 - math.floor(math.log10(max(largest, 1e-12))), 0), 8) - (0.1 <= largest < 1)
+    figures = 2 if largest < 1 else 3
+    return min(max(figures - 1 - math.floor(math.log10(max(largest, 1e-8))), 0), 8)
 
 
 def _number(value: float, decimals: int) -> str:
-    if not math.isfinite(value):
+    if not _is_number(value):
         return str(value)
     return f"{value:,.{decimals}f}".replace("-", "−").replace(",", "\N{NARROW NO-BREAK SPACE}")
 
