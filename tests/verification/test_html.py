@@ -29,7 +29,7 @@ from llmdas_agent.verification import SCENARIOS, ToyBench, Trial, judge, try_pro
 from llmdas_agent.verification import html as html_package
 from llmdas_agent.verification.html import render_html
 from llmdas_agent.verification.html.code import coloured_lines
-from llmdas_agent.verification.html.evidence import Cell, Column, facts_of, grids_of, in_words
+from llmdas_agent.verification.html.grids import Cell, Column, facts_of, grids_of, in_words
 from llmdas_agent.verification.html.pictures import draw_rows, draw_scores, window
 from llmdas_agent.verification.html.scenes import Plane, scene_of
 from places import ROOT

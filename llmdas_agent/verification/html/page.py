@@ -17,7 +17,7 @@ from ...report import BlindSpotProfile, VerificationReport
 from ..families import FAMILIES
 from ..verify import Trial
 from .code import coloured_lines
-from .evidence import facts_of, grids_of, in_words
+from .grids import facts_of, grids_of, in_words
 from .pictures import KIND_MARKS, draw_rows, draw_scores
 from .scenes import Scene, scene_of
 
