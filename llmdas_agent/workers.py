@@ -80,7 +80,8 @@ class Cluster:
         """
         failure: Exception | None = None
         with _connected(self.address) as client:
-            for future in _dask().as_completed(client.map(function, jobs, pure=False)):
+            futures = client.map(function, jobs, pure=False)
+            for future in _dask().as_completed(futures, loop=client.loop):
                 try:
                     found: Found = future.result()
                 except Exception as error:  # dask raises what it likes; the other jobs are done first

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.conftest import Benchmark
+from labelled_sets import Benchmark
 from llmdas_agent.benchmark.figures import Box, draw_boxes, draw_ranking, drawn
 from llmdas_agent.benchmark.quoted import read_quoted
 from llmdas_agent.benchmark.report import write_report

@@ -12,7 +12,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.conftest import Benchmark, detector
+from labelled_sets import Benchmark, detector
 from llmdas_agent.benchmark.jobs import BaseJob, DataFile, EnhancedJob, PeerJob, key_of, run_job
 from llmdas_agent.benchmark.journal import Journal
 from llmdas_agent.benchmark.plan import Plan
