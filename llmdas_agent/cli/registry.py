@@ -1,4 +1,4 @@
-"""Commands on detectors and their synthesizers: ``list``, ``show``, ``remove``, ``probe``."""
+"""Commands on detectors and their synthesizers: ``list``, ``show``, ``remove``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from ..errors import LlmdasError
-from .output import JsonOption, SeedOption, busy, checks_table, console, emit_json, profile_table
+from .output import JsonOption, checks_table, console, emit_json, profile_table
 from .verify import report_on
 
-__all__ = ["list_", "probe", "remove", "show"]
+__all__ = ["list_", "remove", "show"]
 
 NameArgument = Annotated[str, typer.Argument(help="The detector's name, as in `llmdas-agent list`.")]
 
@@ -139,31 +139,3 @@ def remove(name: NameArgument) -> None:
     registry.remove(name)
     left = f"; the {registry.get(name).origin} one serves again" if name in registry.names() else ""
     typer.echo(f"removed '{name}'{left}")
-
-
-def probe(
-    detector: Annotated[str, typer.Argument(help="A name, or a card's file.")],
-    seed: SeedOption = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure which kinds of improbable rows a detector misses, on toy data.
-
-    \b
-    Examples:
-      llmdas-agent probe ecod
-      llmdas-agent probe my_card.yaml --json
-    """
-    from ..registry import resolve
-    from ..verification import ToyBench
-    from ..verification import probe as measure
-
-    source = resolve(detector)
-    source.try_out()
-    with busy(f"probing {source.name}"):
-        profile = measure(ToyBench(source, seed=seed))
-    if as_json:
-        emit_json(profile.model_dump())
-        return
-    console().print(profile_table(profile))
-    for note in profile.notes:
-        console().print(note, soft_wrap=True, markup=False)

@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 Paths = tuple[Array, Array]
 """Starts and directions in standardized columns, each of shape (n, d)."""
 
-_CLUSTER_SIZE = 20
+_CLUSTER_SIZE = 10
 _CORNERS = 4
 _FAR_OF = 6
 
@@ -107,10 +107,18 @@ def _far(normals: Normals, n: int, rng: np.random.Generator) -> Paths:
     return start, start
 
 
-def _tight_cluster(normals: Normals, n: int, rng: np.random.Generator) -> Paths:
-    start, direction = _along_axes(normals, normals.axes, -(-n // _CLUSTER_SIZE), rng)
-    start, direction = (np.repeat(part, _CLUSTER_SIZE, axis=0)[:n] for part in (start, direction))
+def _groups(normals: Normals, n: int, size: int, rng: np.random.Generator) -> Paths:
+    start, direction = _along_axes(normals, normals.axes, -(-n // size), rng)
+    start, direction = (np.repeat(part, size, axis=0)[:n] for part in (start, direction))
     return start + 0.01 * rng.normal(size=(n, len(normals.variances))) @ normals.axes.T, direction
+
+
+def _tight_cluster(normals: Normals, n: int, rng: np.random.Generator) -> Paths:
+    return _groups(normals, n, _CLUSTER_SIZE, rng)
+
+
+def _one_cluster(normals: Normals, n: int, rng: np.random.Generator) -> Paths:
+    return _groups(normals, n, n, rng)
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -126,5 +134,6 @@ FAMILIES: tuple[Family, ...] = (
     Walk("axis_tail", "one column far out in its tail, the others ordinary", _axis_tail),
     Walk("far", "rows pushed outwards from the centre, all columns together", _far),
     Walk("tight_cluster", "improbable rows that lie close together in small groups", _tight_cluster),
+    Walk("masked_cluster", "a tight group, half of it among the rows fitted", _one_cluster, planted=True),
 )
 """The families of improbable rows that a detector is probed with."""

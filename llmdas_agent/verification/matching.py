@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -130,10 +130,13 @@ class Family(ABC):
         Such as ``recombination``.
     words : str
         What its rows look like, for people and for prompts.
+    planted : bool
+        Whether half of its rows join those that a detector is fitted on before it is asked for the rest.
     """
 
     name: str
     words: str
+    planted: bool = field(default=False, kw_only=True)
 
     @abstractmethod
     def rows(self, density: Density, normals: Normals, target: Array, rng: np.random.Generator) -> Array:

@@ -9,7 +9,7 @@ from .gaussian import copula, few_rows, gaussian, more_columns, scales, wide
 from .mixture import MixtureScenario, RoundedMixtureScenario
 from .ring import RingScenario
 from .scenario import Scenario
-from .shaped import banana, clusters, low_rank, ring
+from .shaped import banana, clusters, grid, low_rank, ring
 from .warps import Bend, Linear, Scale, SinhArcsinh, Warp, WarpedScenario
 
 __all__ = [
@@ -31,6 +31,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     clusters(),
     banana(),
     ring(),
+    grid(),
     gaussian(),
     integers(),
     collinear(),

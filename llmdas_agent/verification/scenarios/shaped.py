@@ -1,4 +1,4 @@
-"""Scenarios whose normal rows have a shape: clusters, a banana, a ring, a low-rank manifold."""
+"""Scenarios whose normal rows have a shape: clusters, a grid, a banana, a ring, a low-rank manifold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .ring import RingScenario
 from .scenario import Scenario
 from .warps import Bend, Linear
 
-__all__ = ["banana", "clusters", "low_rank", "ring"]
+__all__ = ["banana", "clusters", "grid", "low_rank", "ring"]
 
 Array = NDArray[np.float64]
 
@@ -59,6 +59,25 @@ def ring() -> Scenario:
     """Return a tilted ring, whose middle is as improbable as its outside a little way off."""
     tilt = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.6, 0.3, 1.0]])
     return RingScenario("ring", 3, 300, radius=5.6, warps=(Linear(tilt),))
+
+
+def grid() -> Scenario:
+    """Return clusters at 12 of the 81 crossings of a grid in four columns, with a thin haze around them.
+
+    Each band of a column holds rows of several clusters, so that cuts along single columns cannot part an
+    empty crossing from one where a cluster lies.
+    """
+    rng = np.random.default_rng(4)
+    crossings = np.stack(np.unravel_index(rng.permutation(81)[:12], (3, 3, 3, 3)), axis=1)
+    haze = 0.003
+    return MixtureScenario(
+        "grid",
+        d=4,
+        n_train=300,
+        weights=np.append(np.full(12, (1 - haze) / 12), haze),
+        means=np.vstack([4.0 * crossings, np.full(4, 4.0)]),
+        covariances=np.stack([0.25 * np.eye(4)] * 12 + [16.0 * np.eye(4)]),
+    )
 
 
 def low_rank() -> Scenario:

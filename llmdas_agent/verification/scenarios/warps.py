@@ -98,7 +98,7 @@ class Linear:
 
     def inverse(self, X: Array) -> tuple[Array, Array]:
         """Take the combinations apart."""
-        Z: Array = np.linalg.solve(self.matrix, X.T).T
+        Z = np.asarray(np.linalg.solve(self.matrix, X.T).T, dtype=np.float64)
         return Z, np.full(len(X), -np.linalg.slogdet(self.matrix)[1])
 
 
