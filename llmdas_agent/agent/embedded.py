@@ -9,6 +9,7 @@ multiples of the normal rows' own spacing.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -138,15 +139,17 @@ class EmbeddedProposer:
         return [(strategy,) for strategy in ranked[:3]] + pairs + [(strategy,) for strategy in ranked[3:]]
 
 
-def compose(plan: Sequence[Strategy], strength: float) -> Proposal:
+def compose(plan: Sequence[Strategy], strength: float, *, hidden_share: float = HIDDEN_SHARE) -> Proposal:
     """Return the proposal that makes rows by these strategies at this strength.
 
     Parameters
     ----------
     plan : sequence of Strategy
-        At least one.
+        At least one; one that is named twice makes twice as many candidates.
     strength : float
         Least distance of a made row to the normal ones, in multiples of their own spacing, above 0.
+    hidden_share : float
+        Share of the rows that the detector is to take for normal, in [0, 1].
 
     Returns
     -------
@@ -154,23 +157,25 @@ def compose(plan: Sequence[Strategy], strength: float) -> Proposal:
     """
     makers = ", ".join(strategy.name for strategy in plan)
     needed = dict.fromkeys([strategy.name for strategy in plan] + [RESERVE])
+    named = ", ".join(dict.fromkeys(strategy.name for strategy in plan))
     parts = [
-        _HEADER.format(makers=makers, reserve=RESERVE, strength=strength, hidden_share=HIDDEN_SHARE),
+        _HEADER.format(makers=named, reserve=RESERVE, strength=strength, hidden_share=hidden_share),
         *(_read(name) for name in needed),
         f"MAKERS = ({makers},)\n",
         _read("frame"),
     ]
     return Proposal(
         program=SynthesisProgram("\n\n".join(parts)),
-        blind_spot="; ".join(strategy.blind_spot for strategy in plan),
-        borderline="; ".join(strategy.borderline for strategy in plan),
+        blind_spot="; ".join(dict.fromkeys(strategy.blind_spot for strategy in plan)),
+        borderline="; ".join(dict.fromkeys(strategy.borderline for strategy in plan)),
         strategy=_plan_name(plan),
         strength=strength,
     )
 
 
 def _plan_name(plan: Sequence[Strategy]) -> str:
-    return "+".join(strategy.name for strategy in plan)
+    times = Counter(strategy.name for strategy in plan)
+    return "+".join(name if count == 1 else f"{count} {name}" for name, count in times.items())
 
 
 def _next_strength(tried: Sequence[Attempt]) -> float | None:
