@@ -163,14 +163,13 @@ def draw_ranking(ranking: Ranking) -> Figure:
     return figure
 
 
-def draw_programs(rows: Sequence[dict[str, Any]], title: str) -> Figure:
+def draw_programs(rows: Sequence[dict[str, Any]]) -> Figure:
     """Draw for each detector its mean AUC-PR alone and with each program, one mark a program.
 
     Parameters
     ----------
     rows : sequence of dict
         ``detector``, then one number (or None) for each label; ``base`` first.
-    title : str
     """
     labels = [label for label in rows[0] if label != "detector"]
     with mpl.rc_context(_STYLE):
@@ -191,7 +190,6 @@ def draw_programs(rows: Sequence[dict[str, Any]], title: str) -> Figure:
         axes.set_xticks(range(len(rows)), [row["detector"] for row in rows])
         axes.set_xlim(-0.6, len(rows) - 0.4)
         axes.set_ylabel("mean AUC-PR")
-        axes.set_title(title, loc="left")
         axes.grid(axis="y", linewidth=0.4, alpha=0.5)
         axes.set_axisbelow(True)
         base_line = Line2D([], [], color=_INK, linewidth=1, linestyle=(0, (4, 2)), label=labels[0])
@@ -227,7 +225,8 @@ def _densities(axes: Axes, scores: dict[str, list[float]], title: str) -> None:
     """Draw the density of scores by kind; the farthest hundredth of them may lie beyond the frame."""
     together = np.concatenate([np.array(part) for part in scores.values()])
     low, high = np.quantile(together, [0.0, 0.99])
-    places = np.linspace(low, high, 300) if high > low else np.linspace(low - 1, low + 1, 300)
+    room = 0.06 * (high - low) or 1.0
+    places = np.linspace(low - room, high + room, 300)
     for kind, part in scores.items():
         values = np.clip(np.array(part), low, high)
         if len(values) > 1 and np.ptp(values) > 0:

@@ -28,6 +28,13 @@ from .variants import AS_GIVEN, ENHANCED
 __all__ = ["Report", "write_report"]
 
 
+_ORDER = (
+    *("table1", "ablations", "synthesis", "figure3", "critical", "methods", "table2", "figure4a", "figure4b"),
+    *("figure5", "classifiers", "table4", "table5", "table", "failures"),
+)
+"""What a reader is shown first; names up to their first hyphen."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure with its words."""
@@ -36,6 +43,10 @@ class Picture:
     title: str
     note: str
     content: dict[str, bytes]
+
+    def markdown(self) -> str:
+        """Return the picture's place in Markdown, heading and note included."""
+        return f"## {self.title}\n\n![{self.title}]({self.name}.png)\n\n{self.note}\n"
 
     @property
     def address(self) -> str:
@@ -107,8 +118,10 @@ def write_report(folder: Path, quoted: Sequence[Quoted] = ()) -> Report:
     files |= {f"{table.name}.csv": table.frame.write_csv().encode("utf-8") for table in made}
     files |= {f"{one.name}.{suffix}": data for one in pictures for suffix, data in one.content.items()}
     notes = record["settings"]["notes"]
-    files["report.md"] = _markdown(facts, notes, made, pictures).encode("utf-8")
-    files["report.html"] = _page(facts, notes, made, pictures).encode("utf-8")
+    parts: list[Table | Picture] = [*pictures, *made]
+    parts.sort(key=lambda part: _ORDER.index(part.name.partition("-")[0]))
+    files["report.md"] = _markdown(facts, notes, parts).encode("utf-8")
+    files["report.html"] = _page(facts, notes, parts).encode("utf-8")
     for name, data in files.items():
         write_whole(folder / name, data)
     gains = next((table for table in made if table.name == "table1"), None)
@@ -135,7 +148,7 @@ def _pictures(
         rows = programs_by_detector(means, labels)
         if rows:
             note = "Mean AUC-PR; the dashed line is the base alone."
-            yield _picture(name, title, note, draw_programs(rows, title.partition(": ")[2]))
+            yield _picture(name, title, note, draw_programs(rows))
     for outcome in outcomes:
         if outcome.portrait is not None:
             detector, name = outcome.about["detector"], outcome.about["set"]
@@ -212,17 +225,15 @@ def _facts(record: dict[str, Any], outcomes: Sequence[Outcome], missing: int) ->
     return facts
 
 
-def _markdown(facts: dict[str, str], notes: list[str], made: list[Table], pictures: list[Picture]) -> str:
-    parts = ["# Benchmark\n", f"`{facts['command']}`\n"]
-    parts.append("\n".join(f"- {name}: {value}" for name, value in facts.items() if name != "command") + "\n")
+def _markdown(facts: dict[str, str], notes: list[str], parts: Sequence[Table | Picture]) -> str:
+    text = ["# Benchmark\n", f"`{facts['command']}`\n"]
+    text.append("\n".join(f"- {name}: {value}" for name, value in facts.items() if name != "command") + "\n")
     if notes:
-        parts.append("\n".join(f"- {note}" for note in notes) + "\n")
-    parts += [table.markdown() for table in made]
-    parts += [f"## {one.title}\n\n![{one.title}]({one.name}.png)\n\n{one.note}\n" for one in pictures]
-    return "\n".join(parts)
+        text.append("\n".join(f"- {note}" for note in notes) + "\n")
+    return "\n".join([*text, *(part.markdown() for part in parts)])
 
 
-def _page(facts: dict[str, str], notes: list[str], made: list[Table], pictures: list[Picture]) -> str:
+def _page(facts: dict[str, str], notes: list[str], parts: Sequence[Table | Picture]) -> str:
     environment = Environment(
         loader=PackageLoader("llmdas_agent.benchmark", "."),
         autoescape=True,
@@ -231,7 +242,7 @@ def _page(facts: dict[str, str], notes: list[str], made: list[Table], pictures: 
         lstrip_blocks=True,
     )
     page = environment.get_template("report.html.j2")
-    return page.render(facts=facts, notes=notes, tables=made, pictures=pictures)
+    return page.render(facts=facts, notes=notes, parts=parts)
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

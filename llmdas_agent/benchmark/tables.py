@@ -97,8 +97,8 @@ def tables(means: pl.DataFrame) -> Iterator[Table]:
     made += [
         _every_set(means, detectors, name, metric) for name, metric in zip(_SET_TABLES, METRICS, strict=True)
     ]
-    made += [_programs(means, "figure4a", "Figure 4a: other ways to make rows", RIVALS)]
-    made += [_programs(means, "figure4b", "Figure 4b: programs with something taken out", ABLATED)]
+    made += [_programs(means, "figure4a", "Figure 4a in numbers", RIVALS)]
+    made += [_programs(means, "figure4b", "Figure 4b in numbers", ABLATED)]
     made += [_classifiers(means)]
     yield from (table for table in made if table is not None and table.frame.height)
 
