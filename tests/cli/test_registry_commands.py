@@ -11,6 +11,7 @@ from llmdas_agent.registry import Registry
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
+
 def test_list_names_every_detector_and_its_synthesizer(cli: Cli) -> None:
     rows = {row["name"]: row for row in json.loads(cli("list", "--json").stdout)["detectors"]}
     assert {"ecod", "iforest", "ocsvm", "pca"} <= set(rows)

@@ -142,9 +142,9 @@ def _grid(name: str, value: Mapping[str, Any]) -> Grid:
 
 
 def _column(measure: Any, values: Sequence[Any]) -> tuple[Column, list[Cell]]:
-    numbers = [value for value in values if _is_number(value)]
+    numbers: list[float] = [value for value in values if _is_number(value)]
     decimals = _decimals(numbers)
-    low, high = min([0.0, *numbers]), max([0.0, *numbers])
+    low, high = float(min([0.0, *numbers])), float(max([0.0, *numbers]))
     if low >= -1 and high <= 1:
         high = 1.0
 
