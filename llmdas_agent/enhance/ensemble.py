@@ -15,7 +15,7 @@ from ..programs import SynthesisProgram
 from .bases import TREATMENTS, CuredBase, Treatment, thinned
 from .classifiers import MadeRowClassifiers
 from .gate import Contribution, Judged, contribution_of, trust
-from .joining import TailSurprise, root_mean_square, soft_maximum
+from .joining import TailSurprise, power_mean, soft_maximum
 from .members import Member, Snap
 from .neighbours import Neighbours
 from .tails import Tails
@@ -91,8 +91,7 @@ class Ensemble:
         self.contribution_ = _NOT_ASKED
         if "classifier" in self.experts:
             held |= self._learn(members, program, Z, folds, snap)
-        quiet = trust(len(Z))
-        self.weights_ = {name: 1.0 if name == "base" else quiet for name in EXPERTS if name in held}
+        self.weights_ = {name: weight for name, weight in _weights(len(Z)).items() if name in held}
         self.weights_["classifier"] = self.contribution_.weight
         self.held_scores_ = self.join(held)
         return self
@@ -112,9 +111,7 @@ class Ensemble:
     def join(self, surprises: Mapping[str, Array]) -> Array:
         """Return one score from the experts' surprises, shape (m,), in nats."""
         calm = [name for name in surprises if name != "classifier"]
-        evidence = root_mean_square(
-            [surprises[name] for name in calm], [self.weights_[name] for name in calm]
-        )
+        evidence = power_mean([surprises[name] for name in calm], [self.weights_[name] for name in calm])
         if not self.weights_["classifier"]:
             return evidence
         return soft_maximum(evidence, surprises["classifier"], self.weights_["classifier"])
@@ -231,6 +228,15 @@ class Ensemble:
             )
             for seed, fold in zip(seeds, folds, strict=True)
         ]
+
+
+def _weights(n: int) -> dict[str, float]:
+    """Return what each expert weighs: with few rows the base speaks nearly alone, with many half as loud.
+
+    Chosen on the toy scenarios, among the settings that half of the benchmark sets cannot tell apart.
+    """
+    trusted = trust(n)
+    return {"base": 1.0 - trusted / 2, "neighbours": trusted, "tails": 0.75 * trusted}
 
 
 def _others(fold: Fold, n: int) -> NDArray[np.bool_]:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Contribution", "Judged", "contribution_of"]
+__all__ = ["Contribution", "Judged", "contribution_of", "trust"]
 
 Array = NDArray[np.float64]
 
 _SURE = 3.0
 _ROWS_TO_TRUST = 30
-_LOUD = 1.5
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Contribution:
     Attributes
     ----------
     weight : float
-        In [0, 1.5]; the base's is 1. Zero means that synthesis is not used on this table.
+        In [0, 1). Zero means that synthesis is not used on this table.
     learnability : float
         Probability that the classifier ranks a recombination of held-out normal rows above a held-out
         normal row; 0.5 is chance.
@@ -60,7 +59,7 @@ class Judged:
 
 
 def trust(n: int) -> float:
-    """Return how much evidence from `n` rows counts beside the base: n / (n + 30)."""
+    """Return how much the other experts, fitted on `n` rows, are trusted beside the base: n / (n + 30)."""
     return n / (n + _ROWS_TO_TRUST)
 
 
@@ -68,8 +67,8 @@ def contribution_of(classifier: Judged, rival: Judged | None, n: int) -> Contrib
     """Decide the classifier's weight from rows that it was not fitted on.
 
     It speaks where it ranks recombined rows above normal ones better than the rival does (or chance, without
-    one) by more than three standard errors of the difference (DeLong, DeLong and Clarke-Pearson, 1988), then
-    at 1.5 times the weight of other evidence, and the fewer the rows, the quieter.
+    one) by more than three standard errors of the difference (DeLong, DeLong and Clarke-Pearson, 1988), and
+    the fewer the rows, the quieter.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ def contribution_of(classifier: Judged, rival: Judged | None, n: int) -> Contrib
     )
     if float(above.mean()) <= _SURE * error:
         return Contribution(0.0, learnability, rival_value, f"synthesis not used here: {told}")
-    return Contribution(_LOUD * trust(n), learnability, rival_value, told)
+    return Contribution(trust(n), learnability, rival_value, told)
 
 
 def _placements(judged: Judged) -> tuple[Array, Array]:

@@ -2,8 +2,8 @@
 
 Each is turned into *tail surprise*: −log of the share of held-out normal rows that score as high or
 higher. On normal rows every surprise then has the same law, whatever unit its score had, so that they can be
-set side by side. Evidence that needs no made rows is averaged; the classifier, who speaks only where it was
-seen to know more, is joined by a soft maximum, so that it is heard when it is sure.
+set side by side. Evidence that needs no made rows is averaged, the surest heard most; the classifier, who
+speaks only where it was seen to know more, is joined by a soft maximum.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TailSurprise", "root_mean_square", "soft_maximum"]
+__all__ = ["TailSurprise", "power_mean", "soft_maximum"]
 
 Array = NDArray[np.float64]
 
@@ -54,8 +54,8 @@ class TailSurprise:
         return np.asarray(within + 2.0 * np.log1p(beyond / (2.0 * self.excess_)))
 
 
-def root_mean_square(surprises: Sequence[Array], weights: Sequence[float]) -> Array:
-    """Return √(Σ (wₑ·sₑ)² / Σ wₑ²) over experts: a surprise again, at which the louder ones pull more.
+def power_mean(surprises: Sequence[Array], weights: Sequence[float]) -> Array:
+    """Return (Σ (wₑ·sₑ)⁴ / Σ wₑ⁴)^¼ over experts: a surprise again, near that of the one who is most sure.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def root_mean_square(surprises: Sequence[Array], weights: Sequence[float]) -> Ar
     weights : sequence of float
         One each, not all 0.
     """
-    total = sum((weight * told) ** 2 for weight, told in zip(weights, surprises, strict=True))
-    return np.asarray(np.sqrt(total / sum(weight**2 for weight in weights)))
+    total = sum((weight * told) ** _POWER for weight, told in zip(weights, surprises, strict=True))
+    return np.asarray((total / sum(weight**_POWER for weight in weights)) ** (1 / _POWER))
 
 
 def soft_maximum(evidence: Array, classifier: Array, weight: float) -> Array:

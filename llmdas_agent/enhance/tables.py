@@ -200,7 +200,9 @@ def _read(X: Table) -> _Read:
             hint="Reshape your data: X.reshape(1, -1) for a single row, X.reshape(-1, 1) for a single column",
         )
     if not array.shape[1]:
-        raise TableError(f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required to fit", where="table")
+        raise TableError(
+            f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required to fit", where="table"
+        )
     return _Read(None, [_from_array(array[:, j], f"column {j}") for j in range(array.shape[1])])
 
 
@@ -210,7 +212,8 @@ def _read_frame(X: Any) -> _Read:
     except nw.exceptions.NarwhalsError as error:
         raise TableError(f"cannot be read: {error}", where="table") from None
     return _Read(
-        list(frame.columns), [_from_series(column, f"column '{column.name}'") for column in frame.iter_columns()]
+        list(frame.columns),
+        [_from_series(column, f"column '{column.name}'") for column in frame.iter_columns()],
     )
 
 
