@@ -6,10 +6,10 @@ On disk a synthesizer is a folder of plain text::
 
 The user's registry keeps every one it ever took, numbered, and a file that says which is current::
 
-    LLMDAS_HOME/synthesizers/NAME/current      "0002"
+    LLMDAS_HOME/synthesizers/NAME/current      "0001", "0002": the last is current, it replaced the first
     LLMDAS_HOME/synthesizers/NAME/0001/ 0002/  folders as above
 
-so that registering is one atomic replacement of a small file, and an older one is never lost.
+so that registering and rolling back are one atomic replacement of a small file, and none is ever lost.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class Registry:
             When its folder is damaged.
         """
         if name in self._registered():
-            return Synthesizer.read(self._current(name), "registered")
+            return Synthesizer.read(self.root / name / self._history(name)[-1], "registered")
         if name in self._brought():
             load_plugins().detector(name)  # a name claimed twice is an error, not a choice
             folder, origin = self._brought()[name]
@@ -239,8 +239,37 @@ class Registry:
             except BaseException:
                 shutil.rmtree(building, ignore_errors=True)
                 raise
-            write_whole(home / _CURRENT, folder.name + "\n")
+            self._remember(synthesizer.name, [*self._history(synthesizer.name), folder.name])
         return Synthesizer.read(folder, "registered")
+
+    def rollback(self, name: str) -> Synthesizer:
+        """Take back the last registration of a name: what it replaced serves again.
+
+        Returns
+        -------
+        Synthesizer
+            The one that serves now, which may be one that a plugin or the package brings.
+
+        Raises
+        ------
+        UnknownNameError
+            When none of this name is registered, or the registered one replaced none.
+        """
+        self._require_registered(name)
+        with self._writing(name):
+            history = self._history(name)
+            if len(history) > 1:
+                self._remember(name, history[:-1])
+            elif name in self._brought():
+                with storage_errors(self.root / name):
+                    (self.root / name / _CURRENT).unlink()
+            else:
+                raise UnknownNameError(
+                    f"'{name}' has only one synthesizer",
+                    where="registry",
+                    hint=f"`llmdas-agent remove {name}` removes it",
+                )
+        return self.get(name)
 
     def remove(self, name: str) -> None:
         """Remove a registered synthesizer with its older versions.
@@ -250,12 +279,7 @@ class Registry:
         UnknownNameError
             When none of this name is registered.
         """
-        if name not in self._registered():
-            if name in self._brought():
-                hint = "It comes with the package or a plugin; only what was registered here can be removed"
-            else:
-                hint = did_you_mean(name, self._registered())
-            raise UnknownNameError(f"no synthesizer '{name}' is registered", where="registry", hint=hint)
+        self._require_registered(name)
         with self._writing(name), storage_errors(self.root / name):
             grave = Path(tempfile.mkdtemp(prefix=".removed-", dir=self.root))
             (self.root / name).rename(grave / name)
@@ -288,8 +312,22 @@ class Registry:
     def _registered(self) -> list[str]:
         return [path.parent.name for path in sorted(self.root.glob(f"[!.]*/{_CURRENT}"))]
 
-    def _current(self, name: str) -> Path:
-        return self.root / name / (self.root / name / _CURRENT).read_text(encoding="ascii").strip()
+    def _require_registered(self, name: str) -> None:
+        if name in self._registered():
+            return
+        if name in self._brought():
+            hint = "It comes with the package or a plugin; only what was registered here can be taken back"
+        else:
+            hint = did_you_mean(name, self._registered())
+        raise UnknownNameError(f"no synthesizer '{name}' is registered", where="registry", hint=hint)
+
+    def _history(self, name: str) -> list[str]:
+        """Return the numbers of a name, each of which replaced the one before; the last is current."""
+        path = self.root / name / _CURRENT
+        return path.read_text(encoding="ascii").split() if path.exists() else []
+
+    def _remember(self, name: str, history: list[str]) -> None:
+        write_whole(self.root / name / _CURRENT, "\n".join(history) + "\n")
 
     def _brought(self) -> dict[str, tuple[Path, Origin]]:
         found: dict[str, tuple[Path, Origin]] = {}

@@ -136,6 +136,31 @@ def test_many_at_once_all_land_and_one_is_current(registry: Registry) -> None:
     assert registry.get("mine").folder in {synthesizer.folder for synthesizer in added}
 
 
+def test_rolling_back_brings_each_back_that_was_replaced(registry: Registry) -> None:
+    for k in (1, 2, 3):
+        registry.add(make(source=f"x = {k}"))
+    assert registry.rollback("mine").proposal.program.source == "x = 2\n"
+    registry.add(make(source="x = 4"))
+    # what was taken back is not what the next one replaced
+    assert registry.rollback("mine").proposal.program.source == "x = 2\n"
+    assert registry.rollback("mine").proposal.program.source == "x = 1\n"
+    with pytest.raises(UnknownNameError, match="only one synthesizer"):
+        registry.rollback("mine")
+    assert registry.get("mine").proposal.program.source == "x = 1\n"
+    # and none is lost
+    assert len(list((registry.root / "mine").glob("[0-9]*"))) == 4
+
+
+def test_rolling_back_what_replaced_a_shipped_one(registry: Registry) -> None:
+    with pytest.raises(UnknownNameError, match="comes with the package"):
+        registry.rollback("pca")
+    registry.add(make("pca"))
+    assert registry.get("pca").origin == "registered"
+    assert registry.rollback("pca").origin == "shipped"
+    assert registry.add(make("pca", "x = 5")).folder == registry.root / "pca" / "0002"
+    assert registry.get("pca").proposal.program.source == "x = 5\n"
+
+
 def test_a_full_disk_leaves_what_was_there(registry: Registry, tmp_path: Path) -> None:
     registry.add(make(source="x = 1"))
     # a limit on file size stands in for the disk: the kernel refuses the write all the same
