@@ -11,6 +11,7 @@
       prompts/          the prompts of a chat model
       outbox/           what it was asked and what it answered
       checkpoint.sqlite where the graph stands
+      report.html       the report on the best program, as a page
       result.json       how it ended
 """
 
@@ -121,6 +122,11 @@ class RunFolder:
     def outbox(self) -> Path:
         """The folder of what a chat model was asked and what it answered."""
         return self.path / "outbox"
+
+    @property
+    def page(self) -> Path:
+        """The report on the best program, as a page of HTML; there once the run has ended."""
+        return self.path / "report.html"
 
     @classmethod
     def create(

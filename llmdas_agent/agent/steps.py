@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict
 
 from ..detectors import DetectorSource
 from ..errors import BudgetExceededError, ChatModelError
+from ..files import write_whole
 from ..programs import Proposal
 from ..registry import Registry, Synthesizer
 from ..report import Verdict, VerificationReport
@@ -170,6 +171,7 @@ class Steps:
     def register(self, state: State) -> dict[str, Any]:
         """Register the program that passed."""
         number = state["best"] or state["round"]
+        self._write_page(number)
         # a run that was killed right after registering comes here again: once is enough
         synthesizer = self._already_registered(number) or self.registry.add(self._synthesizer(number))
         self.tell("registered", f"registered '{synthesizer.name}'", folder=str(synthesizer.folder))
@@ -178,6 +180,8 @@ class Steps:
 
     def give_up(self, state: State) -> dict[str, Any]:
         """End without a program."""
+        if state["best"] is not None:
+            self._write_page(state["best"])
         return self._timed(state)
 
     def _unusable(self, number: int, problem: str) -> VerificationReport:
@@ -209,22 +213,37 @@ class Steps:
 
         return max(range(1, rounds + 1), key=progress)
 
-    def _synthesizer(self, number: int) -> Synthesizer:
-        provenance = {
+    def _write_page(self, number: int) -> None:
+        """Leave the report on a program as a page; the same seed makes the rows that it shows again."""
+        # nothing before the end of a run draws
+        from ..verification.html import render_html
+
+        text = render_html(
+            self._tried(number, tell=False),
+            self.folder.report(number),
+            proposal=self.folder.proposal(number),
+            profile=self.folder.profile(),
+            provenance=self._provenance(number) | {"verified": _now()},
+        )
+        write_whole(self.folder.page, text)
+
+    def _provenance(self, number: int) -> dict[str, Any]:
+        return {
             "proposer": self.folder.proposer,
             "prompts": self.folder.prompts_digest(),
             "run": self.folder.id,
             "attempt": number,
             "seed": self.folder.seed,
-            "registered": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def _synthesizer(self, number: int) -> Synthesizer:
         return Synthesizer(
             name=self.folder.detector,
             card=self.folder.card(),
             proposal=self.folder.proposal(number),
             report=self.folder.report(number),
             profile=self.folder.profile(),
-            provenance=provenance,
+            provenance=self._provenance(number) | {"registered": _now()},
         )
 
     def _already_registered(self, number: int) -> Synthesizer | None:
@@ -278,3 +297,7 @@ class Steps:
         self.folder.record(event)
         if self._listen is not None:
             self._listen(event)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

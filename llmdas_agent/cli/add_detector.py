@@ -196,6 +196,7 @@ def _as_data(folder: RunFolder, result: Result) -> dict[str, Any]:
         "spending": result.spending,
         "run": str(folder.path),
         "program": str(folder.attempt_folder(result.best) / "program.py") if result.best else None,
+        "html": str(folder.page) if folder.page.exists() else None,
         "strategy": proposal.strategy if proposal else None,
         "report": report,
     }
@@ -221,6 +222,8 @@ def _print_result(folder: RunFolder, result: Result) -> None:
     total = spent(folder.outbox)
     if total.requests:
         screen.print(f"spent       {total}", soft_wrap=True)
+    if folder.page.exists():
+        screen.print(f"report      {escape(str(folder.page))}", soft_wrap=True)
     screen.print(f"run         {escape(str(folder.path))}", soft_wrap=True)
     if result.status == "accepted":
         name = folder.detector

@@ -52,6 +52,10 @@ def test_json_is_one_object_on_stdout(cli: Cli, home: Path) -> None:
     assert data["status"] == "accepted"
     assert data["report"]["verdicts"][0]["code"] == "parse"
     assert Path(data["program"]).is_relative_to(home)
+    page = Path(data["html"])
+    assert page == Path(data["run"]) / "report.html"
+    text = page.read_text(encoding="utf-8")
+    assert "<strong>Accepted</strong>" in text and data["strategy"] in text and Path(data["run"]).name in text
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,7 @@ def test_no_accepted_program_means_a_non_zero_exit_and_nothing_registered(
     data = json.loads(ended.stdout)
     assert data["status"] == status
     assert Path(data["program"]).read_text().startswith('"""Hard anomalies')
+    assert "<strong>Not accepted</strong>" in Path(data["html"]).read_text(encoding="utf-8")
     assert not (home / "synthesizers" / "gmm").exists()
 
 
