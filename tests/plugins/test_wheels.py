@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
+from site import getsitepackages as site_packages
 
 import polars as pl
 import pytest
@@ -16,7 +18,7 @@ from sklearn.datasets import load_breast_cancer
 
 from places import ROOT
 
-from .conftest import Shell, install, wheel_of, write_package
+from .conftest import QUIET, Shell, install, pip, wheel_of, write_package
 
 PACKAGES = ("llmdas-neighbors", "llmdas-drl")
 
@@ -88,7 +90,7 @@ def test_it_is_verified_before_its_first_use_saved_with_and_missed_when_it_is_go
     assert record["versions"]["llmdas-neighbors"] == "0.1.0"
     assert "numpy" in record["versions"] and len(record["digest"]) == 64
     # the fitted detector itself is in the folder, not the rows to fit it again
-    assert list((tmp_path / "model").glob("base-*.skops"))
+    assert (tmp_path / "model" / "fitted.skops").exists()
     assert not (tmp_path / "model" / "rows.npz").exists()
     scored = shell("llmdas-agent score model/ normal.csv", site)
     assert scored.stdout.startswith("score,label,p_value\n") and scored.stdout.count("\n") == 121
@@ -105,6 +107,34 @@ def test_it_is_verified_before_its_first_use_saved_with_and_missed_when_it_is_go
     record["versions"]["numpy"] = "0.1"
     (home / "verified" / "knn.json").write_text(json.dumps(record))
     assert "not verified here yet" in shell(use, site).stderr
+
+
+def test_what_was_saved_with_a_plugin_says_what_is_missing_after_pip_uninstall(
+    site: Path, normal: Path, tmp_path: Path, home: Path
+) -> None:
+    """An environment of its own over this one's packages, with real `pip install` and `pip uninstall`."""
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    (own,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    (own / "beneath.pth").write_text("\n".join([str(ROOT), *site_packages()]))
+    wheel = next((site.parent / "llmdas-neighbors" / "dist").glob("*.whl"))
+    pip("--python", python, "install", *QUIET, "--no-index", wheel)
+
+    def llmdas_agent(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [python, "-m", "llmdas_agent", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    fitted = llmdas_agent("fit", "knn", "normal.csv", "--output", "model/")
+    assert fitted.returncode == 0, fitted.stderr
+    assert llmdas_agent("score", "model/", "normal.csv").returncode == 0
+
+    pip("--python", python, "uninstall", "--yes", "llmdas-neighbors")
+    missed = llmdas_agent("score", "model/", "normal.csv")
+    assert missed.returncode == 8
+    (line,) = missed.stderr.splitlines()
+    assert line.endswith("The base came with the package llmdas-neighbors: `pip install llmdas-neighbors`")
+    listed = json.loads(llmdas_agent("list", "--json").stdout)["detectors"]
+    assert "pca" in {row["name"] for row in listed} and "knn" not in {row["name"] for row in listed}
 
 
 def test_a_program_that_does_not_pass_here_is_not_used(
