@@ -70,7 +70,7 @@ class ChatProposer:
         tracing: bool = False,
         offline: bool = False,
     ) -> None:
-        purse = Purse(folder.outbox, folder.budget)
+        purse = Purse(folder.outbox, lambda: folder.budget)
         outbox = Outbox(folder.outbox, offline=offline, permit=purse)
         self._prompts = Prompts(folder.path / "prompts")
         if isinstance(model, ModelSettings):

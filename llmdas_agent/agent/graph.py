@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from filelock import FileLock, Timeout
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langsmith import tracing_context
@@ -29,11 +28,10 @@ from langsmith import tracing_context
 from ..cards import DetectorCard
 from ..config import Budget, data_dir
 from ..detectors import DetectorSource
-from ..errors import BudgetExceededError, BusyError, LlmdasError, StorageError
-from ..files import storage_errors
+from ..errors import BudgetExceededError, LlmdasError, StorageError
 from ..registry import Registry
 from .proposers import Proposer
-from .runs import ENDED, Listener, Result, RunFolder
+from .runs import ENDED, Listener, Result, RunFolder, only_one
 from .spending import spent
 from .steps import State, Steps
 
@@ -78,7 +76,7 @@ def begin(
         When another run for the same name is at work; nothing was written.
     """
     DetectorSource.from_card(card).try_out()
-    with _only_run_of(card.name):
+    with only_one(data_dir() / "runs" / f".{card.name}.lock", f"run for '{card.name}'"):
         return RunFolder.create(
             card,
             proposer=proposer,
@@ -121,7 +119,8 @@ def run(
     LlmdasError
         When a step could not be done; the run is then in ``error`` and can be resumed.
     """
-    with _only_run_of(folder.detector):
+    lock = folder.path.parent / f".{folder.detector}.lock"
+    with only_one(lock, f"run for '{folder.detector}'"):
         ended = folder.result()
         if ended is not None and ended.status in ENDED:
             return ended
@@ -185,21 +184,6 @@ def _graph(steps: Steps) -> StateGraph[State]:
     graph.add_edge("register", END)
     graph.add_edge("give_up", END)
     return graph
-
-
-def _only_run_of(name: str) -> Any:
-    runs = data_dir() / "runs"
-    with storage_errors(runs):
-        runs.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(runs / f".{name}.lock", blocking=False)
-    try:
-        return lock.acquire()
-    except Timeout:
-        raise BusyError(
-            f"another run for '{name}' is at work",
-            where=str(runs),
-            hint="Wait for it to end, or stop it, then try again",
-        ) from None
 
 
 @contextmanager

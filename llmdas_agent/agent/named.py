@@ -7,7 +7,12 @@ from ..plugins import joined, load_plugins
 from .embedded import EmbeddedProposer
 from .proposers import Proposer
 
-__all__ = ["named_proposer"]
+__all__ = ["named_proposer", "proposer_names"]
+
+
+def proposer_names() -> list[str]:
+    """Return the names that `named_proposer` knows."""
+    return [EmbeddedProposer.name, *load_plugins().proposers]
 
 
 def named_proposer(name: str) -> Proposer:

@@ -26,15 +26,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
+
 from ..cards import DetectorCard, dump_card, load_card
 from ..config import Budget, data_dir
-from ..errors import ModelFolderError, UnknownNameError, did_you_mean
+from ..errors import BusyError, ModelFolderError, UnknownNameError, did_you_mean
 from ..files import storage_errors, write_whole
 from ..programs import Proposal, SynthesisProgram
 from ..report import BlindSpotProfile, VerificationReport
 from .proposers import Attempt
 
-__all__ = ["ENDED", "Event", "Listener", "Result", "RunFolder", "Status"]
+__all__ = ["ENDED", "Event", "Listener", "Result", "RunFolder", "Status", "only_one"]
 
 Status = Literal["accepted", "exhausted", "budget_exceeded", "error"]
 
@@ -259,3 +261,30 @@ class RunFolder:
         """Return how the run ended, or None while it has not."""
         path = self.path / "result.json"
         return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def only_one(lock: Path, what: str) -> Any:
+    """Return a context manager for what only one process may do at a time.
+
+    Parameters
+    ----------
+    lock : Path
+        A file that stands for it; folders above it are made.
+    what : str
+        What it is, for the error.
+
+    Raises
+    ------
+    BusyError
+        When another process does it.
+    """
+    with storage_errors(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return FileLock(lock, blocking=False).acquire()
+    except Timeout:
+        raise BusyError(
+            f"another {what} is at work",
+            where=str(lock.parent),
+            hint="Wait for it to end, or stop it, then try again",
+        ) from None

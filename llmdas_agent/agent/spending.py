@@ -9,6 +9,7 @@ refusal costs nothing, and so does an answer that is taken from the outbox.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -110,11 +111,11 @@ class Purse:
     ----------
     folder : Path
         The outbox, which says what is spent.
-    budget : Budget
-        The caps.
+    budget : callable
+        Returns the caps of the moment, which may change while a run stands.
     """
 
-    def __init__(self, folder: Path, budget: Budget) -> None:
+    def __init__(self, folder: Path, budget: Callable[[], Budget]) -> None:
         self._folder = folder
         self._budget = budget
 
@@ -126,7 +127,7 @@ class Purse:
         InputError
             With what to do instead.
         """
-        if self._budget.max_cost is not None and list_price(model, Tokens(1, 1)) is None:
+        if self._budget().max_cost is not None and list_price(model, Tokens(1, 1)) is None:
             raise _unpriced(model.id)
 
     def __call__(self, request: Message) -> None:
@@ -139,7 +140,8 @@ class Purse:
         InputError
             When nobody can tell whether it would.
         """
-        max_cost, max_tokens = self._budget.max_cost, self._budget.max_tokens
+        budget = self._budget()
+        max_cost, max_tokens = budget.max_cost, budget.max_tokens
         if not request.body or (max_cost is None and max_tokens is None):
             return
         worst, before = _worst(request), spent(self._folder)

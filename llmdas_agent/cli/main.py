@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LlmdasError
-from . import add_detector, bench, cards, doctor, plugins, probe, registry, runs, tables, verify
+from . import add_detector, bench, cards, compare, doctor, plugins, probe, registry, runs, tables, verify
 from .plugin_commands import RootGroup, warn_of_plugins
 
 __all__ = ["app", "main"]
@@ -68,6 +68,7 @@ app.command("show")(registry.show)
 app.command("remove")(registry.remove)
 app.command("verify")(verify.verify)
 app.command("probe")(probe.probe)
+app.command("compare")(compare.compare)
 app.command("outbox")(runs.outbox)
 app.command("replay")(runs.replay)
 app.command("doctor")(doctor.doctor)

@@ -63,7 +63,7 @@ def used(read: object, written: object) -> dict[str, object]:
 
 def model(server: FakeServer, folder: Path, **caps: Any) -> ChatModel:
     settings = ModelSettings("openai", "fake", server.url, max_tokens=LONGEST, timeout=5.0)
-    return connect(settings, Outbox(folder, permit=Purse(folder, Budget(**caps))))
+    return connect(settings, Outbox(folder, permit=Purse(folder, lambda: Budget(**caps))))
 
 
 def cost(read: int, written: int) -> Decimal:
@@ -268,7 +268,7 @@ class TestCap:
             max_tokens: int = 20
 
         def ask(kind: type[GenericFakeChatModel], folder: Path, cap: int) -> str:
-            outbox = Outbox(folder, permit=Purse(folder, Budget(max_tokens=cap)))
+            outbox = Outbox(folder, permit=Purse(folder, lambda: Budget(max_tokens=cap)))
             return ChatModel(kind(messages=iter([AIMessage("a")])), outbox, name="mine").ask(QUESTION).text
 
         with pytest.raises(InputError, match="Set max_tokens on the model object"):

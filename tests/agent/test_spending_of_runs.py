@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,6 @@ from llmdas_agent.agent.replay import replay
 from llmdas_agent.agent.runs import RunFolder
 from llmdas_agent.agent.settings import ModelSettings
 from llmdas_agent.cards import dump_card
-from llmdas_agent.cli.main import main
 from llmdas_agent.config import Budget
 from llmdas_agent.registry import Registry
 from llmdas_agent.verification import SCENARIOS, ToyBench
@@ -41,23 +39,6 @@ def card_file(tmp_path: Path) -> Path:
     path = tmp_path / "mine.yaml"
     path.write_text(dump_card(CARD), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command line in this process, on the few scenarios; return its code and what it wrote."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["llmdas-agent", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def settings(server: FakeServer) -> ModelSettings:
@@ -188,26 +169,13 @@ def test_the_estimate_is_of_the_right_size() -> None:
     assert 0 < known.cost < 1
 
 
-ON_A_TERMINAL = """
-import sys
-from functools import partial
-from llmdas_agent.agent import steps
-from llmdas_agent.cli.main import main
-from llmdas_agent.verification import SCENARIOS, ToyBench
-
-steps.ToyBench = partial(ToyBench, scenarios=SCENARIOS[:2])
-sys.argv[0] = "llmdas-agent"
-main()
-"""
-
-
-def test_a_terminal_shows_the_spending_beside_the_work(card_file: Path) -> None:
+def test_a_terminal_shows_the_spending_beside_the_work(on_two_scenarios: list[str], card_file: Path) -> None:
     first, second = says(reply(COPIES), usage=usage(2000, 400)), says(reply(GOOD), usage=usage(3000, 500))
     with serve(first, second) as server:
         flags = ["add-detector", str(card_file), "--model", "fake", "--base-url", server.url]
         child = pexpect.spawn(
-            sys.executable,
-            ["-c", ON_A_TERMINAL, *flags],
+            on_two_scenarios[0],
+            [*on_two_scenarios[1:], *flags],
             env={**os.environ, "TERM": "xterm-256color"},
             dimensions=(40, 160),
             encoding="utf-8",
