@@ -161,21 +161,22 @@ def draw_scores(scene: Scene) -> Markup:
     Returns
     -------
     Markup
-        SVG; scores beyond the frame are counted in its outermost bars.
+        SVG; each of the two is as high as there is room, and scores beyond the frame are counted in its
+        outermost bars.
     """
     ends = window(scene.normal_scores, scene.made_scores, room=1.0)
     edges = np.linspace(*ends, _BINS + 1)
     with _figure() as figure:
         axes = figure.add_axes((0.03, 0.15, 0.94, 0.83))
-        highest = 0.0
         for scores, colour, sign in ((scene.normal_scores, "normal", 1), (scene.made_scores, "made", -1)):
-            shares = np.histogram(np.clip(scores, *ends), edges)[0] / len(scores)
-            highest = max(highest, float(shares.max()))
-            axes.stairs(sign * shares, edges, fill=True, facecolor=(_COLOURS[colour], 0.8), linewidth=0)
+            counts = np.histogram(np.clip(scores, *ends), edges)[0]
+            axes.stairs(
+                sign * counts / counts.max(), edges, fill=True, facecolor=(_COLOURS[colour], 0.8), linewidth=0
+            )
         axes.axhline(0, color=_COLOURS["ink"], linewidth=0.6)
         axes.axvline(scene.gate, color=_COLOURS["ink"], linewidth=0.9, linestyle=(0, (4, 2)))
         axes.set_xlim(*ends)
-        axes.set_ylim(-1.12 * highest, 1.12 * highest)
+        axes.set_ylim(-1.12, 1.12)
         axes.set_yticks([])
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.ticklabel_format(axis="x", useOffset=False, scilimits=(-3, 4))
