@@ -49,7 +49,7 @@ class Processes:
             raise LlmdasError(
                 "a worker process was killed, most likely for the memory it used",
                 where="--jobs",
-                hint="Run the same command again with fewer jobs at a time; it goes on where it stopped",
+                hint="Run the command again with fewer jobs at a time",
             ) from error
 
 
@@ -94,7 +94,7 @@ class Cluster:
             raise LlmdasError(
                 f"the cluster could not do every job: {in_a_line(failure)}",
                 where=self.address,
-                hint="See the workers' logs; the same command tries what is missing",
+                hint="See the workers' logs, then run the command again",
             ) from failure
 
 

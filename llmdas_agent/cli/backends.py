@@ -14,7 +14,7 @@ from .output import console
 if TYPE_CHECKING:
     from ..workers import Workers
 
-__all__ = ["Backend", "BackendOption", "JobsOption", "SchedulerOption", "Tell", "telling", "workers"]
+__all__ = ["Backend", "BackendOption", "JobsOption", "SchedulerOption", "Tell", "chosen_workers", "telling"]
 
 Backend = Literal["joblib", "dask"]
 
@@ -32,7 +32,7 @@ Tell = Callable[[int, int, float | None], None]
 _SILENT_SECONDS = 15.0
 
 
-def workers(backend: Backend, scheduler: str | None, jobs: int) -> Workers:
+def chosen_workers(backend: Backend, scheduler: str | None, jobs: int) -> Workers:
     """Return who does the jobs that a command asks for."""
     from ..workers import Cluster, Processes
 

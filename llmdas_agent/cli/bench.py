@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .backends import BackendOption, JobsOption, SchedulerOption, telling, workers
+from .backends import BackendOption, JobsOption, SchedulerOption, chosen_workers, telling
 from .output import JsonOption, console, emit_json
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def run(
     command = shlex.join(["llmdas-agent", *sys.argv[1:]])
     try:
         with telling("measuring") as tell:
-            run_plan(plan, output, workers(backend, scheduler, jobs), command=command, tell=tell)
+            run_plan(plan, output, chosen_workers(backend, scheduler, jobs), command=command, tell=tell)
         made = write_report(output, others)
     except KeyboardInterrupt:
         _say_how_to_go_on(output, command)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import TableError
+from .backends import BackendOption, JobsOption, SchedulerOption, chosen_workers, telling
 from .output import JsonOption, SeedOption, busy, console, emit_json
 
 if TYPE_CHECKING:
     import polars as pl
 
     from ..enhance import EnhancedDetector
+    from ..workers import Workers
 
 __all__ = ["fit", "score", "synthesize"]
 
@@ -87,15 +90,23 @@ def fit(
 
 def score(
     model: Annotated[Path, typer.Argument(help="A folder that `fit` wrote.")],
-    table: TableArgument,
+    table: Annotated[
+        Path, typer.Argument(help="A CSV, TSV or Parquet file with a header, or a folder of them.")
+    ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="CSV, TSV or Parquet; stdout as CSV when left out.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="CSV, TSV or Parquet, stdout as CSV when left out; for a folder, a folder."
+        ),
     ] = None,
     id_column: Annotated[
         str | None,
         typer.Option("--id", metavar="COLUMN", help="Carry a column along, and do not look at it."),
     ] = None,
     drop: DropOption = [],  # noqa: B006  as above
+    jobs: JobsOption = 1,
+    backend: BackendOption = "joblib",
+    scheduler: SchedulerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score rows: columns score, label and p_value, in row order.
@@ -104,32 +115,90 @@ def score(
     Examples:
       llmdas-agent score model/ new.csv --output scores.csv
       llmdas-agent score model/ new.csv --id customer_id --drop note > scores.csv
+      llmdas-agent score model/ tables/ --jobs 8 --output scores/
+      llmdas-agent score model/ tables/ --backend dask --scheduler tcp://10.0.0.1:8786 --output scores/
 
     A higher score is more abnormal, label 1 is an anomaly, and p_value is the share of held-out normal rows
-    that score at least as high.
+    that score at least as high. Of a folder every file is scored into a file of the same name; the workers
+    of a cluster read the model and the tables under the same paths.
     """
-    from ..enhance import load_model, read_table, scores_table, write_table
-
+    if table.is_dir():
+        if output is None:
+            raise typer.BadParameter("a folder of tables needs a folder for their scores: --output DIR")
+        _score_folder(
+            model, table, output, id_column, drop, chosen_workers(backend, scheduler, jobs), as_json
+        )
+        return
+    if (jobs, backend, scheduler) != (1, "joblib", None):
+        raise typer.BadParameter("--jobs, --backend and --scheduler are for a folder of tables")
     if as_json and output is None:
         raise typer.BadParameter("--json tells of the file that --output names")
+    from ..enhance import load_model, write_table
+    from ..enhance.scoring import scores_of
+
     detector = load_model(model)
-    with busy(f"scoring {table.name}"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        read = read_table(table, id_column=id_column, drop=drop)
-        scores = detector.decision_function(read.frame)
-    labels = (scores > detector.threshold_).astype("int64")
-    p_values = detector.p_values_of(scores)
-    result = scores_table(scores=scores, labels=labels, p_values=p_values, ids=read.ids)
+    with busy(f"scoring {table.name}"):
+        result = scores_of(detector, table, id_column=id_column, drop=drop)
     if output is None:
         result.write_csv(sys.stdout)
         return
     write_table(output, result)
-    summary = {"scores": str(output), "rows": len(scores), "anomalies": int(labels.sum())}
+    summary = {"scores": str(output), "rows": result.height, "anomalies": int(result["label"].sum())}
     if as_json:
         emit_json(summary)
     else:
         typer.echo(
             f"{summary['anomalies']} of {summary['rows']} rows labelled as anomalies; scores in {output}"
+        )
+
+
+def _score_folder(
+    model: Path,
+    folder: Path,
+    output: Path,
+    id_column: str | None,
+    drop: list[str],
+    workers: Workers,
+    as_json: bool,
+) -> None:
+    """Score every table of a folder; those that cannot be scored are named at the end."""
+    from ..enhance import load_model
+    from ..enhance.scoring import FileJob, score_file, tables_in
+
+    load_model(model)  # what is wrong with it is said once and here
+    if output.resolve() == folder.resolve():
+        raise typer.BadParameter("--output must be another folder than that of the tables")
+    jobs = [
+        FileJob(model.absolute(), table.absolute(), output.absolute() / table.name, id_column, tuple(drop))
+        for table in tables_in(folder)
+    ]
+    scored = []
+    with telling("scoring") as tell:
+        for done, one in enumerate(workers.results(score_file, jobs), 1):
+            scored.append(one)
+            tell(done, len(jobs), None)
+    whole = [one for one in scored if not one.problem]
+    summary = {
+        "scores": str(output),
+        "tables": len(whole),
+        "rows": sum(one.rows for one in whole),
+        "anomalies": sum(one.anomalies for one in whole),
+    }
+    problems = sorted(one.problem for one in scored if one.problem)
+    for problem in problems:
+        typer.echo(f"not scored: {problem}", err=True)
+    if problems:
+        raise TableError(
+            f"{len(problems)} of {len(jobs)} tables could not be scored",
+            where=str(folder),
+            hint=f"The scores of the others are in {output}",
+        )
+    if as_json:
+        emit_json(summary)
+    else:
+        typer.echo(
+            f"{summary['anomalies']} of {summary['rows']} rows in {summary['tables']} tables labelled as "
+            f"anomalies; scores in {output}"
         )
 
 

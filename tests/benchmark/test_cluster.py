@@ -4,69 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from dask_cluster import Running, running_cluster
 from labelled_sets import Benchmark, detector
 from llmdas_agent.benchmark.journal import Journal
 from llmdas_agent.benchmark.plan import Plan
 from llmdas_agent.benchmark.running import run_plan
 from llmdas_agent.errors import InputError, LlmdasError
 from llmdas_agent.workers import Cluster, Processes
-from places import ROOT
 
 pytest.importorskip("distributed", reason="the extra `bench` brings dask.distributed")
 
 
-@dataclass(frozen=True)
-class Running:
-    address: str
-    workers: list[subprocess.Popen[bytes]]
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A scheduler and three workers, each a process that was started as a cluster's are."""
-    folder = tmp_path_factory.mktemp("cluster")
-    told = folder / "scheduler.json"
     # workers import the functions of this file
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [Path(__file__).parent, ROOT / "tests"]))}
-
-    def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        log = (folder / f"{module}-{time.monotonic_ns()}.log").open("wb")
-        command = [
-            sys.executable,
-            "-m",
-            f"distributed.cli.{module}",
-            "--scheduler-file",
-            str(told),
-            *arguments,
-        ]
-        return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
-
-    scheduler = start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-    own = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
-    workers = [start("dask_worker", *own) for _ in range(3)]
-    try:
-        from distributed import Client
-
-        while not told.exists():
-            assert scheduler.poll() is None, "the scheduler ended"
-            time.sleep(0.05)
-        with Client(scheduler_file=str(told), timeout=60, set_as_default=False) as client:
-            client.wait_for_workers(3, timeout=120)
-            address = client.scheduler.address
-        yield Running(address, workers)
-    finally:
-        for process in (*workers, scheduler):
-            process.kill()
-            process.wait()
+    with running_cluster(tmp_path_factory.mktemp("cluster"), 3, importable=Path(__file__).parent) as running:
+        yield running
 
 
 def slow_square(number: int) -> tuple[int, int]:
