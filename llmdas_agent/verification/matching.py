@@ -29,9 +29,10 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _NORMAL_ROWS = 1000
-_SHORTEST = 0.01
-_GROWTH = 10**0.125
-_BISECTIONS = 12
+_GRID = np.geomspace(1e-4, 1.0, 33)
+"""Steps that are tried first, as shares of the longest."""
+_PARTS = np.arange(1, 17) / 16
+_REFINEMENTS = 2
 _DRAWN_PER_ROW = 40
 _OVERSHOOT = 0.25
 _FLAT = 1e-9
@@ -183,24 +184,23 @@ class Walk(Family):
     ) -> Array:
         """Return the least step at which each path is below its target, shape (n,), inf where none is."""
 
-        def below(step: Array, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-            Z = start[rows] + step[:, None] * direction[rows]
-            return density.log_density(normals.in_units(Z)) < target[rows]
+        def first_below(steps: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+            """Return which of rising steps, shape (k, n), is the first below, if any is."""
+            Z = start + steps[:, :, None] * direction
+            found = density.log_density(normals.in_units(Z.reshape(-1, Z.shape[-1])))
+            below = found.reshape(steps.shape) < target
+            reached = below.any(axis=0)
+            return np.where(reached, below.argmax(axis=0), len(steps) - 1), reached
 
-        everyone = np.arange(len(target))
-        reached = np.full(len(target), np.inf)
-        step = self.longest
-        while step >= _SHORTEST * 0.999:
-            reached[below(np.full(len(target), step), everyone)] = step
-            step /= _GROWTH
-        rows = np.flatnonzero(np.isfinite(reached))
-        high, low = reached[rows], reached[rows] / _GROWTH
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            deep = below(middle, rows)
-            high, low = np.where(deep, middle, high), np.where(deep, low, middle)
-        reached[rows] = high
-        return reached
+        each = np.arange(len(target))
+        steps = np.repeat(self.longest * _GRID[:, None], len(target), axis=1)
+        first, reached = first_below(steps)
+        high, low = steps[first, each], steps[first, each] * (_GRID[0] / _GRID[1])
+        for _ in range(_REFINEMENTS):
+            steps = low + (high - low) * _PARTS[:, None]
+            first, _ = first_below(steps)
+            low, high = np.vstack([low, steps])[first, each], steps[first, each]
+        return np.where(reached, high, np.inf)
 
 
 @dataclass(frozen=True, slots=True)
