@@ -67,29 +67,26 @@ def fetch(
     address = base_url if base_url.endswith("/") else f"{base_url}/"
     found = []
     for name in chosen:
-        try:
-            path = Path(
-                pooch.retrieve(
-                    address + name,
-                    known_hash=f"sha256:{known_sets()[name]}",
-                    fname=name,
-                    path=folder,
-                    progressbar=False,
-                )
-            )
-        except PermissionError as error:
-            raise StorageError(
-                "cannot be written", where=str(folder), hint="Choose another folder"
-            ) from error
-        except (OSError, ValueError) as error:  # what pooch raises for the network, and for another digest
-            raise InputError(
-                f"could not be brought: {in_a_line(error)}",
-                where=address + name,
-                hint="What was brought before is kept; run the command again, or name another --base-url",
-            ) from error
+        path = _brought(pooch, address, name, folder)
         found.append(path)
         listen(path)
     return found
+
+
+def _brought(pooch: Any, address: str, name: str, folder: Path) -> Path:
+    known = f"sha256:{known_sets()[name]}"
+    try:
+        return Path(
+            pooch.retrieve(address + name, known_hash=known, fname=name, path=folder, progressbar=False)
+        )
+    except PermissionError as error:
+        raise StorageError("cannot be written", where=str(folder), hint="Choose another folder") from error
+    except (OSError, ValueError) as error:  # what pooch raises for the network, and for another digest
+        raise InputError(
+            f"could not be brought: {in_a_line(error)}",
+            where=address + name,
+            hint="What was brought before is kept; run the command again, or name another --base-url",
+        ) from error
 
 
 def _file_of(name: str) -> str:

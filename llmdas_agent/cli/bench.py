@@ -45,39 +45,47 @@ QuotedOption = Annotated[
 ]
 
 
+DetectorsOption = Annotated[
+    str, typer.Option(metavar="NAMES", help="Names of detectors or files of cards, with commas between.")
+]
+SeedsOption = Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")]
+ModeOption = Annotated[
+    Literal["calibrated", "paper"],
+    typer.Option(help="How base and classifier are joined: as `fit` does, or as in the paper."),
+]
+ClassifiersOption = Annotated[
+    str, typer.Option(metavar="NAMES", help="In mode paper: forest, svc; the first is the main one.")
+]
+ProgramsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Take programs from files NAME.py here, unverified, sandboxed."),
+]
+PeersOption = Annotated[str, typer.Option(metavar="NAMES", help="Detectors to compare with, or `none`.")]
+PartsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help="What else to measure: swaps (Table 2), rivals (Figure 4a), ablations (Figure 4b), portrait "
+        "(Figure 5), or `none`.",
+    ),
+]
+PortraitOption = Annotated[str, typer.Option(metavar="SET", help="The set of Figure 5.")]
+
+
 @app.command("run")
 def run(
     folder: Annotated[
         Path, typer.Argument(help="Folder of .npz, .mat, CSV, TSV or Parquet files, with labels.")
     ],
     output: OutputOption = Path("results"),
-    detectors: Annotated[
-        str, typer.Option(metavar="NAMES", help="Names of detectors or files of cards, with commas between.")
-    ] = "pca,iforest,ocsvm,ecod",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 5,
-    mode: Annotated[
-        Literal["calibrated", "paper"],
-        typer.Option(help="How base and classifier are joined: as `fit` does, or as in the paper."),
-    ] = "calibrated",
-    classifiers: Annotated[
-        str, typer.Option(metavar="NAMES", help="In mode paper: forest, svc; the first is the main one.")
-    ] = "",
-    programs: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Take programs from files NAME.py here, unverified, sandboxed."),
-    ] = None,
-    peers: Annotated[
-        str, typer.Option(metavar="NAMES", help="Detectors to compare with, or `none`.")
-    ] = "knn,lof,lunar,gmm,kde,inne,dif",
-    parts: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES",
-            help="What else to measure: swaps (Table 2), rivals (Figure 4a), ablations (Figure 4b), "
-            "portrait (Figure 5), or `none`.",
-        ),
-    ] = "swaps,rivals,ablations,portrait",
-    portrait: Annotated[str, typer.Option(metavar="SET", help="The set of Figure 5.")] = "thyroid",
+    detectors: DetectorsOption = "pca,iforest,ocsvm,ecod",
+    seeds: SeedsOption = 5,
+    mode: ModeOption = "calibrated",
+    classifiers: ClassifiersOption = "",
+    programs: ProgramsOption = None,
+    peers: PeersOption = "knn,lof,lunar,gmm,kde,inne,dif",
+    parts: PartsOption = "swaps,rivals,ablations,portrait",
+    portrait: PortraitOption = "thyroid",
     quoted: QuotedOption = None,
     jobs: JobsOption = 1,
     backend: BackendOption = "joblib",

@@ -26,6 +26,15 @@ TableArgument = Annotated[Path, typer.Argument(help="A CSV, TSV or Parquet file 
 DropOption = Annotated[
     list[str], typer.Option("--drop", metavar="COLUMN", help="Leave a column out; may be repeated.")
 ]
+IdOption = Annotated[
+    str | None, typer.Option("--id", metavar="COLUMN", help="Carry a column along, and do not look at it.")
+]
+ScoresOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="CSV, TSV or Parquet, stdout as CSV when left out; for a folder, a folder."
+    ),
+]
 ContaminationOption = Annotated[
     float, typer.Option(min=1e-6, max=0.5, help="Share of the table that the threshold is to cut off.")
 ]
@@ -93,16 +102,8 @@ def score(
     table: Annotated[
         Path, typer.Argument(help="A CSV, TSV or Parquet file with a header, or a folder of them.")
     ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="CSV, TSV or Parquet, stdout as CSV when left out; for a folder, a folder."
-        ),
-    ] = None,
-    id_column: Annotated[
-        str | None,
-        typer.Option("--id", metavar="COLUMN", help="Carry a column along, and do not look at it."),
-    ] = None,
+    output: ScoresOption = None,
+    id_column: IdOption = None,
     drop: DropOption = [],  # noqa: B006  as above
     jobs: JobsOption = 1,
     backend: BackendOption = "joblib",
