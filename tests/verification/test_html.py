@@ -32,6 +32,7 @@ from llmdas_agent.verification.html.code import coloured_lines
 from llmdas_agent.verification.html.grids import Cell, Column, facts_of, grids_of, in_words
 from llmdas_agent.verification.html.pictures import draw_rows, draw_scores, window
 from llmdas_agent.verification.html.scenes import Plane, scene_of
+from llmdas_agent.verification.verify import ROWS
 from places import ROOT
 
 SEED = 3
@@ -310,7 +311,7 @@ def test_the_same_trial_gives_the_same_page(trial: Trial, report: VerificationRe
 def test_rows_beyond_all_measure_are_drawn_on_the_edge() -> None:
     trial = tried(FAR)
     page = Page(render_html(trial, judge(trial)))
-    assert "60 rows lie beyond the frame" in page.text
+    assert f"{ROWS} rows lie beyond the frame" in page.text
     assert not re.search(r"\b(nan|inf)\b", page.source)
 
 
