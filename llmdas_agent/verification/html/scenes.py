@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..bench import auroc
-
-if TYPE_CHECKING:
-    from ..checks import ToyRun
+from ..checks import ToyRun
 
 __all__ = ["Plane", "Scene", "scene_of"]
 
