@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import LlmdasError
 from .output import JsonOption, checks_table, console, emit_json, profile_table
 from .verify import report_on
+
+if TYPE_CHECKING:
+    from ..registry import Synthesizer
 
 __all__ = ["list_", "remove", "show"]
 
@@ -87,23 +90,7 @@ def show(
     if html is not None:
         report_on(found, html)
     if as_json:
-        data = {
-            "name": found.name,
-            "origin": found.origin,
-            "folder": str(found.folder),
-            "strategy": proposal.strategy,
-            "strength": proposal.strength,
-            "blind_spot": proposal.blind_spot,
-            "borderline": proposal.borderline,
-            "digest": proposal.program.digest,
-            "source": proposal.program.source,
-            "card": found.card.model_dump(mode="json", by_alias=True),
-            "profile": found.profile.model_dump(),
-            "report": found.report.model_dump(),
-            "provenance": found.provenance,
-            "html": str(html) if html else None,
-        }
-        emit_json(data)
+        emit_json({**_as_data(found), "html": str(html) if html else None})
         return
     screen = console()
     screen.print(f"[bold]{found.name}[/]  {escape(found.card.full_name)} ({found.card.build.class_path})")
@@ -122,6 +109,25 @@ def show(
     screen.print(f"source      {escape(str(found.folder))}/program.py", soft_wrap=True)
     if html is not None:
         typer.echo(str(html))
+
+
+def _as_data(found: Synthesizer) -> dict[str, Any]:
+    proposal = found.proposal
+    return {
+        "name": found.name,
+        "origin": found.origin,
+        "folder": str(found.folder),
+        "strategy": proposal.strategy,
+        "strength": proposal.strength,
+        "blind_spot": proposal.blind_spot,
+        "borderline": proposal.borderline,
+        "digest": proposal.program.digest,
+        "source": proposal.program.source,
+        "card": found.card.model_dump(mode="json", by_alias=True),
+        "profile": found.profile.model_dump(),
+        "report": found.report.model_dump(),
+        "provenance": found.provenance,
+    }
 
 
 def remove(name: NameArgument) -> None:
