@@ -19,16 +19,14 @@ from numpy.typing import NDArray
 
 from .scenes import Scene
 
-__all__ = ["KIND_MARKS", "draw_rows", "draw_scores", "window"]
+__all__ = ["COLOURS", "KIND_MARKS", "as_svg", "draw_rows", "draw_scores", "drawing", "window"]
 
 Array = NDArray[np.float64]
 
 _SIZE = (3.1, 2.65)  # inches, of 72 CSS pixels each
 _BINS = 36
 
-# Stand-ins: each becomes the variable of that name in the page's style, so that a picture follows the
-# reader's light or dark scheme.
-_COLOURS = {
+COLOURS = {
     "ink": "#010101",
     "faint": "#020202",
     "paper": "#030303",
@@ -36,19 +34,21 @@ _COLOURS = {
     "anomalous": "#050505",
     "made": "#060606",
 }
+"""Stand-ins: each becomes the variable of that name in the page's style, so that a picture follows the
+reader's light or dark scheme."""
 
 _STYLE: dict[Any, Any] = {
-    "axes.edgecolor": _COLOURS["faint"],
+    "axes.edgecolor": COLOURS["faint"],
     "axes.facecolor": "none",
-    "axes.labelcolor": _COLOURS["ink"],
+    "axes.labelcolor": COLOURS["ink"],
     "axes.labelsize": 8,
     "axes.linewidth": 0.6,
     "svg.fonttype": "none",
 }
 for _axis in ("xtick", "ytick"):
     _STYLE |= {
-        f"{_axis}.color": _COLOURS["faint"],
-        f"{_axis}.labelcolor": _COLOURS["ink"],
+        f"{_axis}.color": COLOURS["faint"],
+        f"{_axis}.labelcolor": COLOURS["ink"],
         f"{_axis}.labelsize": 7.5,
         f"{_axis}.major.pad": 2,
         f"{_axis}.major.size": 2.5,
@@ -126,14 +126,14 @@ def draw_rows(scene: Scene, kinds: Sequence[str]) -> tuple[Markup, int]:
             linestyle="",
             marker=mark,
             markersize=size,
-            markerfacecolor=(_COLOURS[colour], filled),
-            markeredgecolor=_COLOURS[colour] if filled < 0.5 else _COLOURS["paper"],
+            markerfacecolor=(COLOURS[colour], filled),
+            markeredgecolor=COLOURS[colour] if filled < 0.5 else COLOURS["paper"],
             markeredgewidth=0.8 if filled < 0.5 else 0.3,
             clip_on=False,
         )
         return int((far > 1.0).sum())
 
-    with _figure() as figure:
+    with drawing() as figure:
         axes = figure.add_axes((0.115, 0.15, 0.865, 0.83))
         beyond = put(axes, scene.normal, "o", 3.0, "normal", 0.55)
         for kind, rows in scene.anomalous.items():
@@ -147,7 +147,7 @@ def draw_rows(scene: Scene, kinds: Sequence[str]) -> tuple[Markup, int]:
         for side in (axes.xaxis, axes.yaxis):
             side.set_major_locator(MaxNLocator(4))
         axes.tick_params(axis="y", rotation=90)
-        return _svg(figure, f"rows of {scene.name}"), beyond
+        return as_svg(figure, f"rows of {scene.name}"), beyond
 
 
 def draw_scores(scene: Scene) -> Markup:
@@ -166,33 +166,34 @@ def draw_scores(scene: Scene) -> Markup:
     """
     ends = window(scene.normal_scores, scene.made_scores, room=1.0)
     edges = np.linspace(*ends, _BINS + 1)
-    with _figure() as figure:
+    with drawing() as figure:
         axes = figure.add_axes((0.03, 0.15, 0.94, 0.83))
         for scores, colour, sign in ((scene.normal_scores, "normal", 1), (scene.made_scores, "made", -1)):
             counts = np.histogram(np.clip(scores, *ends), edges)[0]
             axes.stairs(
-                sign * counts / counts.max(), edges, fill=True, facecolor=(_COLOURS[colour], 0.8), linewidth=0
+                sign * counts / counts.max(), edges, fill=True, facecolor=(COLOURS[colour], 0.8), linewidth=0
             )
-        axes.axhline(0, color=_COLOURS["ink"], linewidth=0.6)
-        axes.axvline(scene.gate, color=_COLOURS["ink"], linewidth=0.9, linestyle=(0, (4, 2)))
+        axes.axhline(0, color=COLOURS["ink"], linewidth=0.6)
+        axes.axvline(scene.gate, color=COLOURS["ink"], linewidth=0.9, linestyle=(0, (4, 2)))
         axes.set_xlim(*ends)
         axes.set_ylim(-1.12, 1.12)
         axes.set_yticks([])
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.ticklabel_format(axis="x", useOffset=False, scilimits=(-3, 4))
         axes.set_xlabel("score of the base detector", labelpad=3)
-        return _svg(figure, f"scores of {scene.name}")
+        return as_svg(figure, f"scores of {scene.name}")
 
 
 @contextmanager
-def _figure() -> Iterator[Figure]:
+def drawing(size: tuple[float, float] = _SIZE) -> Iterator[Figure]:
+    """Give a figure of the page's style, of a size in inches, to draw on."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE, facecolor="none")
+        figure = Figure(figsize=size, facecolor="none")
         FigureCanvasSVG(figure)
         yield figure
 
 
-def _svg(figure: Figure, salt: str) -> Markup:
+def as_svg(figure: Figure, salt: str) -> Markup:
     """Return a figure as an element of the page; its inner names are its own and the same every time."""
     out = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": salt}):
@@ -205,6 +206,6 @@ def _svg(figure: Figure, salt: str) -> Markup:
     )
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text))
     text = _GROUP_NAMES.sub("", text)
-    for name, colour in _COLOURS.items():
+    for name, colour in COLOURS.items():
         text = text.replace(colour, f"var(--{name})")
     return Markup(text)
