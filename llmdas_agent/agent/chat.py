@@ -25,7 +25,7 @@ from .spending import Purse
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-__all__ = ["ChatProposer"]
+__all__ = ["ChatProposer", "Messages", "profile_text", "read_proposal", "report_text", "said"]
 
 REMEMBERED = 3
 """How many of the last programs and their reports a conversation holds."""
@@ -84,7 +84,7 @@ class ChatProposer:
 
     def propose(self, brief: Brief) -> Proposal:
         """Return what the model answers; an answer without a program is a proposal that says so."""
-        return _proposal(self._ask(brief))
+        return read_proposal(self._ask(brief))
 
     def _ask(self, brief: Brief) -> Answer:
         remembered = min(len(brief.attempts), REMEMBERED)
@@ -120,12 +120,12 @@ class ChatProposer:
         return [("system", self._prompts.fill("system")), ("human", question)]
 
     def _conversation(self, brief: Brief, remembered: int) -> Messages:
-        messages = self.opening(brief.card, self._described(brief.card), _profile_text(brief.profile))
+        messages = self.opening(brief.card, self._described(brief.card), profile_text(brief.profile))
         numbered = list(enumerate(brief.attempts, start=1))
         for number, attempt in numbered[len(numbered) - remembered :]:
             prompt = "unusable" if attempt.proposal.problem else "revise"
-            report = _report_text(attempt.report)
-            messages.append(("ai", _said(attempt.proposal)))
+            report = report_text(attempt.report)
+            messages.append(("ai", said(attempt.proposal)))
             messages.append(("human", self._prompts.fill(prompt, number=number, report=report)))
         return messages
 
@@ -140,7 +140,8 @@ class ChatProposer:
         return self._description
 
 
-def _proposal(answer: Answer) -> Proposal:
+def read_proposal(answer: Answer) -> Proposal:
+    """Return what an answer proposes; one without a program is a proposal that says so."""
     text = answer.text
     taken = take_program(text, cut=answer.cut)
     problem = taken.problem
@@ -163,7 +164,7 @@ def _named(text: str, name: str) -> str:
     return " ".join(found.group(1).strip(" *`").split())[:400] if found else _UNSAID
 
 
-def _said(proposal: Proposal) -> str:
+def said(proposal: Proposal) -> str:
     """Return a proposal in the form that an answer should have."""
     if proposal.problem:
         return proposal.program.source[:4000]
@@ -179,7 +180,7 @@ def _card_text(card: DetectorCard) -> str:
     return f"```yaml\n{dump_card(card).strip()}\n```"
 
 
-def _profile_text(profile: BlindSpotProfile) -> str:
+def profile_text(profile: BlindSpotProfile) -> str:
     """Return the measurements, without the notes, which may quote what a detector's own code raised."""
     meaning = {family.name: family.words for family in FAMILIES}
     return "\n".join(
@@ -188,7 +189,8 @@ def _profile_text(profile: BlindSpotProfile) -> str:
     )
 
 
-def _report_text(report: VerificationReport) -> str:
+def report_text(report: VerificationReport) -> str:
+    """Return a report as a chat model reads it: findings, and what to change where a check failed."""
     lines = []
     for verdict in report.verdicts:
         if verdict.passed:

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from ..errors import LlmdasError
-from . import add_detector, bench, cards, compare, doctor, plugins, probe, registry, runs, tables, verify
+from . import (
+    add_detector,
+    bench,
+    cards,
+    compare,
+    doctor,
+    plugins,
+    probe,
+    refine,
+    registry,
+    runs,
+    tables,
+    verify,
+)
 from .plugin_commands import RootGroup, warn_of_plugins
 
 __all__ = ["app", "main"]
@@ -66,6 +79,8 @@ app.command("synthesize")(tables.synthesize)
 app.command("list")(registry.list_)
 app.command("show")(registry.show)
 app.command("remove")(registry.remove)
+app.command("refine")(refine.refine)
+app.command("rollback")(refine.rollback)
 app.command("verify")(verify.verify)
 app.command("probe")(probe.probe)
 app.command("compare")(compare.compare)

@@ -18,6 +18,8 @@ NAMES = {
     "propose": ("card", "description", "profile", "modules", "checks"),
     "revise": ("number", "report"),
     "unusable": ("number", "report"),
+    "refine": ("report", "comparison"),
+    "better": ("program", "report"),
 }
 """The prompts, each with the fields that it may use as ``$field``."""
 

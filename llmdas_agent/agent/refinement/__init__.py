@@ -1,0 +1,8 @@
+"""Refinement: better programs out of those that exist, found by themselves."""
+
+from .duel import Duel
+from .outcome import Outcome
+from .quality import Arena
+from .refine import allow, begin, refine
+
+__all__ = ["Arena", "Duel", "Outcome", "allow", "begin", "refine"]

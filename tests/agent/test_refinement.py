@@ -1,0 +1,419 @@
+"""Refinement: better programs are found, by no other than fair means, and an interruption changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_server import says as answers_with
+from fake_server import serve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmdas_agent.agent.embedded import STRATEGIES, compose
+from llmdas_agent.agent.outbox import Outbox
+from llmdas_agent.agent.refinement import Arena, Outcome, allow, begin, refine
+from llmdas_agent.agent.refinement.archive import Archive, Entry, frontier
+from llmdas_agent.agent.refinement.asking import ChatImprover
+from llmdas_agent.agent.refinement.breeding import Breeder, Genome
+from llmdas_agent.agent.refinement.duel import duel
+from llmdas_agent.agent.refinement.improvers import Task
+from llmdas_agent.agent.refinement.parents import choose
+from llmdas_agent.agent.refinement.quality import Quality
+from llmdas_agent.agent.refinement.search import CHILDREN, rounds_of
+from llmdas_agent.agent.refinement.stale import standing
+from llmdas_agent.agent.runs import Event, RunFolder
+from llmdas_agent.agent.settings import ModelSettings
+from llmdas_agent.cards import load_card
+from llmdas_agent.config import Budget
+from llmdas_agent.detectors import DetectorSource
+from llmdas_agent.errors import InputError
+from llmdas_agent.programs import Proposal, SynthesisProgram
+from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.report import BlindSpotProfile, VerificationReport
+from llmdas_agent.sandbox import check_source
+from llmdas_agent.verification import SCENARIOS, ToyBench, judge, try_program, verify
+from llmdas_agent.verification.threads import at_most
+
+HBOS = load_card(Path(__file__).resolve().parents[2] / "examples" / "cards" / "hbos.yaml")
+SOURCE = DetectorSource.from_card(HBOS)
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+FOUR = tuple(BY_NAME[name] for name in ("few_rows", "gaussian", "scales", "copula"))
+SMALL = Arena(FOUR, search_pairs=4, duel_pairs=20)
+TINY = Arena(FOUR, search_pairs=2, duel_pairs=6)
+MEDIOCRE = Genome(("local_step", "outward"), 5.0, 0.0)
+"""It passes every check, and its rows are farther out than they need be."""
+
+BROKEN = "def generate_hard_anomalies(n_samples, model, X_train, rng):\n    return X_train[0] / nothing\n"
+
+
+def report_on(proposal: Proposal, arena: Arena = SMALL) -> VerificationReport:
+    return verify(proposal.program, ToyBench(SOURCE, 0, arena.scenarios))
+
+
+@pytest.fixture(scope="module")
+def mediocre() -> Synthesizer:
+    proposal = MEDIOCRE.proposal()
+    profile = BlindSpotProfile(detector="hbos", seed=0, families=())
+    return Synthesizer("hbos", HBOS, proposal, report_on(proposal), profile, {"proposer": "by hand"})
+
+
+def begun(incumbent: Synthesizer, rounds: int = 2, **caps: float) -> RunFolder:
+    Registry().add(incumbent)
+    return begin(incumbent, improver="embedded", budget=Budget(rounds, 1e6, **caps))  # type: ignore[arg-type]
+
+
+def kept(folder: RunFolder) -> list[object]:
+    """Return all that a search found, without the time it took."""
+    archive = [
+        replace(one, report=one.report and one.report.model_copy(update={"seconds": 0.0}))
+        for one in Archive(folder).entries
+    ]
+    return [*archive, *(replace(one, seconds=0.0) for one in rounds_of(folder))]
+
+
+def test_from_a_mediocre_program_a_few_rounds_find_a_better_one(mediocre: Synthesizer) -> None:
+    folder = begun(mediocre)
+    events: list[Event] = []
+    outcome = refine(folder, Breeder(), listen=events.append, arena=SMALL)
+    assert outcome.status == "replaced"
+    assert outcome.duel is not None
+    assert outcome.duel.p_value < 0.05
+    assert outcome.duel.p_wilcoxon < 0.05
+    assert outcome.duel.gain > 0.05
+    assert len(outcome.duel.challenger) >= 20
+    registered = Registry().get("hbos")
+    assert registered.report.accepted
+    assert registered.provenance["run"] == folder.id
+    assert registered.provenance["replaced"] == mediocre.proposal.program.digest
+    assert registered.provenance["p_value"] == outcome.duel.p_value
+    assert outcome.challenger is not None
+    assert registered.proposal == Archive(folder)[outcome.challenger].proposal
+    # it is kept, and not walked again
+    assert Outcome.read(folder) == outcome
+    assert refine(folder, Breeder(), arena=SMALL) == outcome
+    assert [event.step for event in events][-3:] == ["duel", "registered", "end"]
+    # and the way back is one step
+    assert Registry().rollback("hbos").proposal == mediocre.proposal
+
+
+def test_proposers_are_told_of_no_scenario_and_no_seed_that_quality_is_measured_on() -> None:
+    arena = Arena()
+    assert {one.name for one in arena.shown} | {one.name for one in arena.apart} == set(BY_NAME)
+    assert not {one.name for one in arena.shown} & {one.name for one in arena.apart}
+    search, first, second = (
+        {pair.partition("/")[2] for pair in SMALL.held_apart(SOURCE, 0, purpose, earlier)._places}
+        for purpose, earlier in (("search", 0), ("duel", 0), ("duel", 1))
+    )
+    assert search and first and second
+    assert not (search & first or search & second or first & second or "0" in search | first | second)
+
+
+def test_quality_is_the_verification_score_and_no_other_formula() -> None:
+    program = MEDIOCRE.proposal().program
+    quality = SMALL.held_apart(SOURCE, 0, "search").measure([program])[0]
+    assert len(quality.values) == 4
+    for pair, value in quality.values.items():
+        name, _, seed = pair.partition("/")
+        alone = ToyBench(SOURCE, int(seed), (BY_NAME[name],))
+        assert judge(try_program(program, alone)).score == value
+
+
+def test_any_number_of_jobs_comes_to_the_same(mediocre: Synthesizer) -> None:
+    found = []
+    for jobs in (1, 3):
+        folder = begin(mediocre, improver="embedded", budget=Budget(1, 1e6))
+        registry = Registry(folder.path / "registry")
+        registry.add(mediocre)
+        with at_most(jobs):
+            outcome = refine(folder, Breeder(), registry=registry, arena=TINY)
+        found.append((kept(folder), replace(outcome, seconds=0.0)))
+    assert found[0] == found[1]
+    assert len(found[0][0]) > CHILDREN
+
+
+class _InterruptedError(Exception):
+    pass
+
+
+def test_an_interruption_after_any_step_changes_nothing(mediocre: Synthesizer) -> None:
+    whole = begun(mediocre, rounds=1)
+    events: list[Event] = []
+    outcome = refine(whole, Breeder(), listen=events.append, arena=TINY)
+    assert outcome.status == "replaced"
+    number_registered = len(list((Registry().root / "hbos").glob("[0-9]*")))
+    assert {event.step for event in events} == {
+        "check", "quality", "round", "program", "stop", "duel", "registered", "end",
+    }  # fmt: skip
+    Registry().rollback("hbos")
+    folder = begin(mediocre, improver="embedded", budget=Budget(1, 1e6))
+    # the first event of each kind ends the walk, and it begins again from what lies in the folder
+    ended: set[str] = set()
+
+    def interrupt(event: Event) -> None:
+        if event.step not in ended:
+            ended.add(event.step)
+            raise _InterruptedError
+
+    while len(ended) < 8:
+        with pytest.raises(_InterruptedError):
+            refine(folder, Breeder(), listen=interrupt, arena=TINY)
+    again = refine(folder, Breeder(), arena=TINY)
+    assert kept(folder) == kept(whole)
+    assert (again.status, again.challenger, again.duel) == ("replaced", outcome.challenger, outcome.duel)
+    # registered once more than before, and not once for each walk
+    assert len(list((Registry().root / "hbos").glob("[0-9]*"))) == number_registered + 1
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_end(mediocre: Synthesizer, tmp_path: Path) -> None:
+    whole, folder = (begin(mediocre, improver="embedded", budget=Budget(1, 1e6)) for _ in range(2))
+    registry = Registry(tmp_path / "registry")
+    registry.add(mediocre)
+    script = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[3]); import test_refinement as t;"
+        "t.refine(t.RunFolder(Path(sys.argv[1])), t.Breeder(),"
+        " registry=t.Registry(Path(sys.argv[2])), arena=t.TINY)"
+    )
+    command = [sys.executable, "-c", script, str(folder.path), str(registry.root), str(Path(__file__).parent)]
+    process = subprocess.Popen(command, start_new_session=True)
+    reported = folder.path / "attempts" / "03" / "report.json"
+    while not reported.exists() and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (folder.path / "outcome.json").exists()
+    other = Registry(tmp_path / "other")
+    other.add(mediocre)
+    refine(folder, Breeder(), registry=registry, arena=TINY)
+    refine(whole, Breeder(), registry=other, arena=TINY)
+    assert kept(folder) == kept(whole)
+
+
+def test_a_program_does_not_win_against_itself_or_its_like() -> None:
+    program = MEDIOCRE.proposal().program
+    apart = replace(SMALL, duel_pairs=4).held_apart(SOURCE, 0, "duel")
+    with pytest.raises(InputError, match="the incumbent itself"):
+        duel(program, program, apart)
+    like = SynthesisProgram(program.source + "\n# another text, the same rows\n")
+    met = duel(like, program, apart)
+    assert (met.gain, met.p_value, met.p_wilcoxon, met.won) == (0.0, 1.0, 1.0, False)
+    assert "not better beyond chance" in str(met)
+
+
+def test_who_breaks_off_in_a_duel_loses() -> None:
+    program, broken = MEDIOCRE.proposal().program, SynthesisProgram(BROKEN)
+    apart = replace(SMALL, duel_pairs=2).held_apart(SOURCE, 0, "duel")
+    assert not duel(broken, program, apart).won
+    assert duel(program, broken, apart).won
+
+
+class _Silent:
+    name = "silent"
+
+    def improve(self, task: Task) -> Proposal | None:
+        return None
+
+
+class _Stubborn:
+    """Writes programs that fail, each another."""
+
+    name = "stubborn"
+
+    def improve(self, task: Task) -> Proposal | None:
+        return Proposal(SynthesisProgram(f"{BROKEN}# {task.asking}\n"), "none", "none", "broken")
+
+
+@pytest.mark.parametrize(
+    ("improver", "budget", "stopped"),
+    [
+        (_Silent(), Budget(9, 1e6), "nothing left"),
+        (_Stubborn(), Budget(99, 1e6), "the last 10 rounds brought nothing better"),
+        (_Stubborn(), Budget(2, 1e6), "2 rounds were walked"),
+        (_Stubborn(), Budget(99, 0.0), "0 s are spent"),
+    ],
+)
+def test_it_says_what_ended_it(
+    improver: _Silent, budget: Budget, stopped: str, mediocre: Synthesizer
+) -> None:
+    Registry().add(mediocre)
+    folder = begin(mediocre, improver=improver.name, budget=budget)
+    outcome = refine(folder, improver, arena=TINY)
+    assert stopped in outcome.stopped
+    assert (outcome.status, outcome.challenger) == ("kept", None)
+    assert outcome.before == outcome.after
+    assert Registry().get("hbos").proposal == mediocre.proposal
+    # a program that failed has no quality, not a low one
+    assert [one.number for one in Archive(folder).entries if one.quality] == [1]
+
+
+def test_a_run_that_ended_goes_on_under_higher_caps(mediocre: Synthesizer) -> None:
+    Registry().add(mediocre)
+    folder = begin(mediocre, improver="stubborn", budget=Budget(1, 1e6))
+    assert refine(folder, _Stubborn(), arena=TINY).rounds == 1
+    allow(folder, max_rounds=None)
+    assert refine(folder, _Stubborn(), arena=TINY).rounds == 1
+    allow(folder, max_rounds=3)
+    assert refine(RunFolder(folder.path), _Stubborn(), arena=TINY).rounds == 3
+
+
+def test_an_incumbent_that_does_not_pass_gives_way_to_one_that_does(mediocre: Synthesizer) -> None:
+    broken = Proposal(SynthesisProgram(BROKEN), "none", "none", "broken")
+    # as it was found on another machine, where it passed
+    fine = mediocre.report.model_copy(update={"program_digest": broken.program.digest})
+    incumbent = replace(mediocre, proposal=broken, report=fine)
+    Registry().add(incumbent)
+    folder = begin(incumbent, improver="embedded", budget=Budget(1, 1e6))
+    outcome = refine(folder, Breeder(), arena=TINY)
+    assert outcome.before is None
+    assert (outcome.status, outcome.duel) == ("replaced", None)
+    assert "which the incumbent does not" in outcome.reason
+
+
+def entry(number: int, *values: float, round: int = 0, parents: tuple[int, ...] = ()) -> Entry:
+    report = VerificationReport(
+        detector="hbos", program_digest="", seed=0, verdicts=(), complete=True, seconds=0, versions={}
+    )
+    quality = Quality({f"a/{k}": value for k, value in enumerate(values)})
+    proposal = compose([STRATEGIES[0]], 1.0 + number)
+    return Entry(number, round, 1, parents, proposal, report, quality)
+
+
+def test_the_frontier_holds_who_is_the_best_somewhere() -> None:
+    found = [entry(1, 0.5, 0.5), entry(2, 0.9, 0.1), entry(3, 0.9, 0.7)]
+    # of equals the older one counts
+    assert frontier(found) == {2, 3}
+    assert frontier([]) == set()
+
+
+def test_parents_are_good_and_seldom_tried() -> None:
+    class Kept(Archive):
+        def __init__(self, *entries: Entry) -> None:
+            self._entries = {one.number: one for one in entries}
+
+    good, poor = entry(1, 0.9, 0.9), entry(2, 0.1, 0.95)
+
+    def drawn(*more: Entry) -> list[tuple[int, int | None]]:
+        archive = Kept(good, poor, *more)
+        pairs = [choose(archive, 9, np.random.default_rng(seed)) for seed in range(200)]
+        return [(one.number, other.number if other else None) for one, other in pairs]
+
+    assert set(drawn()) == {(1, 2), (2, 1)}
+    assert drawn().count((1, 2)) > drawn().count((2, 1))
+    failing = [replace(entry(k, round=1, parents=(1,)), report=None, quality=None) for k in range(3, 9)]
+    assert drawn(*failing).count((1, 2)) < drawn(*failing).count((2, 1))
+
+
+genomes = st.builds(
+    Genome,
+    st.lists(st.sampled_from([one.name for one in STRATEGIES]), min_size=1, max_size=6).map(
+        lambda names: tuple(sorted(names))
+    ),
+    st.floats(0.25, 8.0).map(lambda value: round(value, 3)),
+    st.floats(0.0, 1.0).map(lambda value: round(value, 2)),
+)
+
+
+@given(genomes, genomes, st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_genomes_are_read_back_and_breed_programs_of_the_dialect(
+    one: Genome, other: Genome, seed: int
+) -> None:
+    assert Genome.read(one.proposal().program) == one
+    rng = np.random.default_rng(seed)
+    for child in (one.mutated(rng), one.recombined(other, rng), Genome.newcomer(rng)):
+        assert Genome.read(child.proposal().program) == child
+        assert 1 <= len(child.makers) <= 6
+        assert 0.25 <= child.strength <= 8.0
+        assert 0.0 <= child.hidden_share <= 1.0
+        check_source(child.proposal().program)
+
+
+@given(st.text(max_size=300))
+def test_a_text_that_is_no_embedded_program_has_no_genome(text: str) -> None:
+    assert Genome.read(SynthesisProgram(text)) is None
+    assert (
+        Genome.read(SynthesisProgram(f"MAKERS = (recombine,)\nSTRENGTH = {text!r}\nHIDDEN_SHARE = 0.5"))
+        is None
+    )
+
+
+def spoken(proposal: Proposal) -> str:
+    return (
+        f"BLIND SPOT: combinations\nBORDERLINE: near rows\nSTRATEGY: steps\n```python\n"
+        f"{proposal.program.source}```"
+    )
+
+
+def test_a_chat_model_is_told_of_a_better_program_and_of_nothing_that_quality_is_measured_on(
+    mediocre: Synthesizer,
+) -> None:
+    better = Genome(("local_step",), 1.3, 0.6).proposal()
+    others = [Genome(("local_step",), 2.0 + k, 0.6).proposal() for k in range(2 * CHILDREN)]
+    replies = ["I have no idea.", spoken(better), *map(spoken, others)]
+    with serve(*map(answers_with, replies)) as server:
+        settings = ModelSettings("openai", "fake", server.url)
+        Registry().add(mediocre)
+        folder = begin(mediocre, improver=settings.id, budget=Budget(2, 1e6), model=settings.as_dict())
+        outcome = refine(folder, ChatImprover(settings, folder), arena=TINY)
+        asked = len(server.asked)
+        assert asked == 2 * CHILDREN
+        sent = [json.dumps(one.messages) for one in server.asked]
+        # killed right before the end: everything is taken from what was kept
+        for name in ("outcome.json", "rounds.json"):
+            (folder.path / name).unlink()
+        for path in (folder.path / "attempts").glob("0[2-9]/*"):
+            path.unlink()
+        registry = Registry(folder.path / "registry")
+        registry.add(mediocre)
+        again = refine(folder, ChatImprover(settings, folder), registry=registry, arena=TINY)
+        assert len(server.asked) == asked
+    assert outcome.status == "replaced"
+    assert again.challenger == outcome.challenger
+    assert Registry().get("hbos").proposal.program == better.program
+    archive = Archive(folder)
+    assert [verdict.code for verdict in archive[2].report.failures()] == ["reply"]  # type: ignore[union-attr]
+    assert outcome.spending["requests"] == len(list(Outbox(folder.outbox).exchanges()))
+    assert "STRENGTH = 5.0" in sent[0]
+    assert "few_rows" in sent[0]
+    assert "does better" not in sent[0]
+    assert any("STRENGTH = 1.3" in one and "does better" in one for one in sent[CHILDREN:])
+    secrets = {word for pair in archive[1].quality.values for word in pair.split("/")}  # type: ignore[union-attr]
+    assert {"gaussian", "copula"} <= secrets
+    assert not [word for word in secrets for one in sent if f'"{word}"' in one or f" {word} " in one]
+
+
+def test_a_cap_on_tokens_ends_the_search_before_it_is_passed(mediocre: Synthesizer) -> None:
+    usage = {"prompt_tokens": 9000, "completion_tokens": 50, "total_tokens": 9050}
+    with serve(answers_with("no program", usage=usage)) as server:
+        settings = ModelSettings("openai", "fake", server.url, max_tokens=100)
+        Registry().add(mediocre)
+        budget = Budget(5, 1e6, max_tokens=50_000)
+        folder = begin(mediocre, improver=settings.id, budget=budget, model=settings.as_dict())
+        outcome = refine(folder, ChatImprover(settings, folder), arena=TINY)
+    assert "tokens are spent" in outcome.stopped
+    assert outcome.status == "kept"
+    assert 0 < outcome.spending["tokens_read"] + outcome.spending["tokens_written"] <= 50_000
+
+
+def test_a_synthesizer_is_verified_again_when_versions_change_and_only_then() -> None:
+    good = Genome(("local_step",), 1.3, 0.6).proposal()
+    report = verify(good.program, ToyBench(SOURCE))
+    profile = BlindSpotProfile(detector="hbos", seed=0, families=())
+    synthesizer = Synthesizer("hbos", HBOS, good, report, profile, {})
+    assert standing(synthesizer).word == "unchanged"
+    old = report.model_copy(update={"versions": report.versions | {"numpy": "1.0"}})
+    found = standing(replace(synthesizer, report=old))
+    assert found.word == "passes"
+    assert "numpy 1.0 →" in found.reason
+    assert standing(replace(synthesizer, report=old)).word == "unchanged"
+    broken = Proposal(SynthesisProgram(BROKEN), "none", "none", "broken")
+    found = standing(replace(synthesizer, proposal=broken, report=old))
+    assert (found.word, "fails run" in found.reason) == ("fails", True)
