@@ -22,6 +22,9 @@ __all__ = ["STRATEGIES", "EmbeddedProposer", "Strategy", "compose"]
 HIDDEN_SHARE = 0.6
 FIRST_STRENGTH = 1.5
 WEAKEST, STRONGEST = 0.25, 8.0
+BROAD = ("local_step", "outward")
+"""Make rows on all sides of the normal ones, whatever a detector misses."""
+
 RESERVE = "local_step"
 """Makes rows where a strategy's own candidates are too probable, as between halves of one dense region."""
 
@@ -45,7 +48,8 @@ class Strategy:
     name : str
         The function, and its file in ``strategies/``.
     families : tuple of str
-        Families of the blind-spot profile that it exploits.
+        Families of the blind-spot profile that it exploits. No strategy has ``masked_cluster``: what lies
+        among the rows that a detector is fitted on, no program can change.
     blind_spot, borderline : str
         What a person is told.
     """
@@ -59,7 +63,7 @@ class Strategy:
 STRATEGIES = (
     Strategy(
         "recombine",
-        ("recombination",),
+        ("recombination", "sign_flip", "ghost"),
         "wrong combinations of values that are each ordinary in their own column",
         "rows whose columns depend on each other: exchanging some of them keeps every single value normal",
     ),
@@ -83,13 +87,13 @@ STRATEGIES = (
     ),
     Strategy(
         "between",
-        ("between",),
+        ("between", "void"),
         "empty places inside the hull of the data, between regions that normal rows come from",
         "rows on the inner edges of separate regions",
     ),
     Strategy(
         "tail",
-        ("axis_tail",),
+        ("axis_tail", "few_columns"),
         "values just past the end of one or a few columns, outvoted by all the ordinary ones beside them",
         "rows with one value near the end of its column's range",
     ),
@@ -111,9 +115,10 @@ STRATEGIES = (
 class EmbeddedProposer:
     """Proposes from the library of strategies; the same brief always gives the same proposal.
 
-    The strategy whose families the detector sees least goes first. Its strength is bisected on the
-    report's evidence: too easy moves nearer to the normal rows, not improbable enough moves away. When a
-    strategy cannot satisfy both, the next one is tried, then the two best together.
+    The strategy whose families the detector sees least goes first, and with it those that make rows on all
+    sides of the normal ones: what a classifier learns from a blind spot alone leaves the outside open. The
+    strength is bisected on the report's evidence: too easy moves nearer to the normal rows, not improbable
+    enough moves away. When a plan cannot satisfy both, the next one is tried.
     """
 
     name = "embedded"
@@ -129,14 +134,23 @@ class EmbeddedProposer:
         return None
 
     def _plans(self, brief: Brief) -> list[tuple[Strategy, ...]]:
+        """Return what is tried, each plan once: blind spots one by one, then together, then alone."""
         seen = {score.family: score.auroc for score in brief.profile.families}
 
         def blindness(strategy: Strategy) -> float:
             return min((seen[family] for family in strategy.families if family in seen), default=math.inf)
 
         ranked = sorted(STRATEGIES, key=blindness)
-        pairs = [(ranked[0], ranked[1]), (ranked[0], ranked[2]), (ranked[0], ranked[1], ranked[2])]
-        return [(strategy,) for strategy in ranked[:3]] + pairs + [(strategy,) for strategy in ranked[3:]]
+        broad = tuple(strategy for strategy in STRATEGIES if strategy.name in BROAD)
+        first, second = ranked[:2]
+        plans = [_joined(strategy, *broad) for strategy in ranked[:3]]
+        plans += [_joined(first, second, *broad), broad, _joined(first, broad[0])]
+        plans += [(strategy,) for strategy in ranked]
+        return list(dict.fromkeys(plans))
+
+
+def _joined(*strategies: Strategy) -> tuple[Strategy, ...]:
+    return tuple(dict.fromkeys(strategies))
 
 
 def compose(plan: Sequence[Strategy], strength: float, *, hidden_share: float = HIDDEN_SHARE) -> Proposal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
@@ -97,7 +98,7 @@ class Steps:
         wanted = min(self.folder.candidates, self.folder.budget.max_rounds - state["round"])
         made = self._proposed(brief, wanted)
         if not made:
-            reason = f"{self.proposer.name} has nothing left to try after {state['round']} programs"
+            reason = f"{self.proposer.name} has nothing left to try; {self._why_none(state['round'])}"
             return self._timed(state, status="exhausted", reason=reason, onward="give_up")
         for number, proposal in enumerate(made.values(), start=state["round"] + 1):
             self.folder.save_proposal(number, proposal)
@@ -157,10 +158,10 @@ class Steps:
         budget, last = self.folder.budget, self.folder.report(state["round"])
         update = self._timed(state, onward="propose")
         if update["spent"] >= budget.max_seconds:
-            reason = f"{budget.max_seconds:g} s are spent and no program has passed"
+            reason = f"{budget.max_seconds:g} s are spent; {self._why_none(state['round'])}"
             return update | {"status": "budget_exceeded", "reason": reason, "onward": "give_up"}
         if state["round"] >= budget.max_rounds:
-            reason = f"none of {state['round']} programs passed"
+            reason = self._why_none(state["round"])
             return update | {"status": "exhausted", "reason": reason, "onward": "give_up"}
         failed = "; ".join(
             f"{verdict.code}: {(verdict.hint or verdict.message).rstrip('.')}" for verdict in last.failures()
@@ -228,13 +229,27 @@ class Steps:
         write_whole(self.folder.page, text)
 
     def _provenance(self, number: int) -> dict[str, Any]:
+        total = spent(self.folder.outbox)
         return {
             "proposer": self.folder.proposer,
             "prompts": self.folder.prompts_digest(),
+            "spent": str(total) if total.requests else None,
             "run": self.folder.id,
             "attempt": number,
             "seed": self.folder.seed,
         }
+
+    def _why_none(self, rounds: int) -> str:
+        """Say how many programs failed which check, the commonest first."""
+        failed = Counter(
+            verdict.code
+            for number in range(1, rounds + 1)
+            for verdict in self.folder.report(number).failures()
+        )
+        told = ", ".join(
+            f"{'all' if count == rounds else count} failed '{code}'" for code, count in failed.most_common()
+        )
+        return f"none of {rounds} programs passed: {told}" if told else "no program was proposed"
 
     def _synthesizer(self, number: int) -> Synthesizer:
         return Synthesizer(

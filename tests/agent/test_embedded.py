@@ -15,6 +15,7 @@ from llmdas_agent.cards import DetectorCard
 from llmdas_agent.programs import Proposal, SynthesisProgram
 from llmdas_agent.report import BlindSpotProfile, FamilyScore, Verdict, VerificationReport
 from llmdas_agent.sandbox import check_source, run_program
+from llmdas_agent.verification.families import FAMILIES
 
 CARD = DetectorCard.model_validate(
     {"name": "hbos", "full_name": "Histograms", "build": {"class": "pyod.models.hbos.HBOS"}}
@@ -50,7 +51,18 @@ def test_opposite_profiles_give_different_first_strategies() -> None:
     blind_to_combinations = profile(recombination=0.5, axis_tail=1.0, far=1.0, local_dip=0.9)
     blind_to_tails = profile(recombination=1.0, axis_tail=0.5, far=0.8, local_dip=0.9)
     first = [EmbeddedProposer().propose(Brief(CARD, p, ())) for p in (blind_to_combinations, blind_to_tails)]
-    assert [proposal.strategy for proposal in first if proposal] == ["recombine", "tail"]
+    names = [proposal.strategy for proposal in first if proposal]
+    assert names == ["recombine+local_step+outward", "tail+local_step+outward"]
+
+
+def test_the_first_strategy_exploits_a_family_that_the_detector_sees_least() -> None:
+    for blind in (family.name for family in FAMILIES if not family.planted):
+        measured = profile(**{family.name: 0.9 for family in FAMILIES} | {blind: 0.5, "masked_cluster": 0.0})
+        proposal = EmbeddedProposer().propose(Brief(CARD, measured, ()))
+        assert proposal is not None
+        exploiting = [strategy.name for strategy in STRATEGIES if blind in strategy.families]
+        assert len(exploiting) == 1
+        assert exploiting[0] in proposal.strategy.split("+")
 
 
 def test_every_strategy_says_in_words_what_it_aims_at_and_what_is_borderline() -> None:
@@ -98,7 +110,13 @@ def test_contradicting_evidence_moves_on_to_another_plan_and_in_the_end_to_none(
         seen.append(proposal.strategy)
         attempts = (*attempts, failed(proposal, "nearer", "away"))
         assert len(attempts) < 50
-    assert seen[:4] == ["recombine", "local_step", "tail", "recombine+local_step"]
+    assert seen[:4] == [
+        "recombine+local_step+outward",
+        "local_step+outward",
+        "tail+local_step+outward",
+        "recombine+local_step",
+    ]
+    assert {strategy.name for strategy in STRATEGIES} <= set(seen), "in the end each of them alone"
     assert len(seen) == len(set(seen)), "a plan that cannot satisfy its report is not tried again"
 
 

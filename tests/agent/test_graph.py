@@ -88,6 +88,8 @@ def test_a_broken_program_then_a_copying_one_then_a_good_one() -> None:
 def test_exhausted_registers_nothing_and_keeps_the_best_attempt() -> None:
     folder, result = run(Scripted(BROKEN, COPIES), budget=Budget(max_rounds=2))
     assert (result.status, result.best) == ("exhausted", 2)
+    assert "none of 2 programs passed" in result.reason
+    assert "1 failed 'run'" in result.reason, "it says which check how many did not pass"
     assert "hbos" not in Registry().names()
     assert (folder.attempt_folder(2) / "program.py").read_text() == COPIES
 
@@ -96,6 +98,8 @@ def test_a_proposer_with_nothing_left_ends_as_exhausted() -> None:
     _, result = run(Scripted(COPIES))
     assert (result.status, result.best) == ("exhausted", 1)
     assert "nothing left to try" in result.reason
+    assert "all failed" in result.reason
+    assert "'validity'" in result.reason
 
 
 def test_spent_time_ends_as_budget_exceeded() -> None:
