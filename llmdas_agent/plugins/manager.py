@@ -252,8 +252,8 @@ def _check_detector(entry: DetectorEntry) -> None:
 def _check_scenario(scenario: Any) -> None:
     known = {"name", "d", "n_train"} & set(dir(scenario))
     # asked of the class, since `levels` of the object would compute them
-    known |= {"sample", "log_density", "levels", "anomalies"} & set(dir(type(scenario)))
-    for name in ("name", "d", "n_train", "sample", "log_density", "levels", "anomalies"):
+    known |= {"sample", "log_density", "snap", "levels", "anomalies"} & set(dir(type(scenario)))
+    for name in ("name", "d", "n_train", "sample", "log_density", "snap", "levels", "anomalies"):
         if name not in known:
             raise TypeError(f"{scenario!r:.60} is no Scenario: it has no {name}")
 

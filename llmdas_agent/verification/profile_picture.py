@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..files import storage_errors
+from ..files import write_whole
 from ..report import BlindSpotProfile
 from .families import FAMILIES
 
@@ -84,9 +85,9 @@ def save_profile(profile: BlindSpotProfile, path: Path) -> None:
         When it cannot be written.
     """
     check_format(path)
-    figure = draw_profile(profile)
-    with storage_errors(path):
-        figure.savefig(path, dpi=160)
+    out = io.BytesIO()
+    draw_profile(profile).savefig(out, format=path.suffix.lower().removeprefix("."), dpi=160)
+    write_whole(path, out.getvalue())
 
 
 def check_format(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ from llmdas_agent.report import BlindSpotProfile, FamilyScore
 from llmdas_agent.verification import FAMILIES, SCENARIOS, Scenario, ToyBench, probe
 from llmdas_agent.verification.probe import _family_score
 from llmdas_agent.verification.profile_picture import draw_profile, save_profile
+from places import ROOT
 
 SHAPED = tuple(s for s in SCENARIOS if s.name in {"clusters", "ring", "grid", "low_rank"})
 """Rows around empty places."""
@@ -284,3 +286,11 @@ def test_a_name_that_is_no_picture_s_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.pdf, \.png or \.svg"):
         save_profile(a_profile(), tmp_path / "p.txt")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_on_blind_spots_names_every_family_and_scenario_as_it_is() -> None:
+    page = (ROOT / "docs" / "blind-spots.md").read_text(encoding="utf-8")
+    families = re.findall(r"^\| `(\w+)` \| [^|]+ \|$", page, flags=re.MULTILINE)
+    assert sorted(families) == sorted(family.name for family in FAMILIES)
+    scenarios = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", page, flags=re.MULTILINE)
+    assert scenarios == [(s.name, str(s.d), str(s.n_train)) for s in SCENARIOS]
