@@ -57,6 +57,8 @@ class VerificationReport(_PlainData):
         How long it took, seconds.
     versions : dict
         Versions of the packages that the findings depend on.
+    score : float or None
+        How useful the rows promise to be on real data, in [0, 1]; None where they were not judged.
     """
 
     detector: str
@@ -66,6 +68,7 @@ class VerificationReport(_PlainData):
     complete: bool
     seconds: float
     versions: dict[str, str]
+    score: float | None = None
 
     @property
     def accepted(self) -> bool:
@@ -92,7 +95,7 @@ class FamilyScore(_PlainData):
         Probability that such a row scores above a held-out normal row, mean over scenarios and seeds; 0.5
         is blind, 1 sees all.
     low, high : float
-        95 % interval of that mean over scenarios and seeds.
+        95 % interval of that mean over seeds, for the scenarios as they are.
     """
 
     family: str

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from ..detectors import Detector, DetectorSource
 from ..errors import DetectorError
 from ..plugins import BUILTIN, joined, load_plugins
+from .measures import auroc
+from .references import References
 from .scenarios import SCENARIOS, Scenario
+from .threads import side_by_side
+from .yardstick import Yardstick
 
 __all__ = ["FittedToy", "ToyBench", "all_scenarios", "auroc"]
 
 Array = NDArray[np.float64]
+Found = TypeVar("Found")
 
 _HELD_OUT = 300
 _FEWEST = 3
@@ -38,12 +45,26 @@ class FittedToy:
         Normal rows that it has not seen.
     detector : Detector
         The fitted detector.
+    seed : int
+        The bench's.
     """
 
     scenario: Scenario
     X_train: Array
     X_held_out: Array
     detector: Detector
+    seed: int
+
+    @cached_property
+    def yardstick(self) -> Yardstick:
+        """What made rows are judged by here."""
+        rng = _generator(self.seed, self.scenario, "yardstick")
+        return Yardstick(self.scenario, self.X_train, self.score, rng)
+
+    @cached_property
+    def references(self) -> References:
+        """Other, simple detectors fitted on the same rows."""
+        return References(self.X_train, self.X_held_out)
 
     def score(self, X: Array) -> Array:
         """Return the detector's scores, shape (m,), higher for more abnormal rows.
@@ -78,11 +99,6 @@ class ToyBench:
         The seed that all rows and fits derive from.
     scenarios : tuple of Scenario, optional
         The scenarios, the cheapest first; `all_scenarios` when left out.
-
-    Attributes
-    ----------
-    notes : list of str
-        One line for each scenario that the detector was found not to fit.
     """
 
     def __init__(
@@ -91,8 +107,13 @@ class ToyBench:
         self.source = source
         self.seed = seed
         self.scenarios = all_scenarios() if scenarios is None else scenarios
-        self.notes: list[str] = []
-        self._fitted: dict[str, FittedToy | None] = {}
+        self._fitted: dict[str, FittedToy | str] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """One line for each scenario that the detector was found not to fit."""
+        found = [self._fitted.get(scenario.name) for scenario in self.scenarios]
+        return [note for note in found if isinstance(note, str)]
 
     def toys(self) -> Iterator[FittedToy]:
         """Yield the scenarios that the detector fits, each with its fit; the others become notes.
@@ -104,12 +125,36 @@ class ToyBench:
         """
         found = 0
         for scenario in self.scenarios:
-            if scenario.name not in self._fitted:
-                self._fitted[scenario.name] = self._fit(scenario)
-            toy = self._fitted[scenario.name]
+            toy = self._toy(scenario)
             if toy is not None:
                 found += 1
                 yield toy
+        self._require_enough(found)
+
+    def on_each(self, work: Callable[[FittedToy], Found]) -> list[Found]:
+        """Return what `work` finds in each scenario that the detector fits, in order; see `side_by_side`.
+
+        Raises
+        ------
+        DetectorError
+            When the detector fits fewer than three.
+        Exception
+            What `work` raises.
+        """
+
+        def here(scenario: Scenario) -> list[Found]:
+            toy = self._toy(scenario)
+            return [] if toy is None else [work(toy)]
+
+        found = list(chain.from_iterable(side_by_side(here, self.scenarios)))
+        self._require_enough(len(found))
+        return found
+
+    def rng(self, scenario: Scenario, purpose: str) -> np.random.Generator:
+        """Return a generator that depends on the seed, the scenario and the purpose alone."""
+        return _generator(self.seed, scenario, purpose)
+
+    def _require_enough(self, found: int) -> None:
         if found < min(_FEWEST, len(self.scenarios)):
             raise DetectorError(
                 f"it fits only {found} of {len(self.scenarios)} toy scenarios: {'; '.join(self.notes)}",
@@ -117,11 +162,13 @@ class ToyBench:
                 hint=f"It must fit at least {_FEWEST}; check the parameters in its card",
             )
 
-    def rng(self, scenario: Scenario, purpose: str) -> np.random.Generator:
-        """Return a generator that depends on the seed, the scenario and the purpose alone."""
-        return np.random.default_rng([self.seed, zlib.crc32(f"{scenario.name}/{purpose}".encode())])
+    def _toy(self, scenario: Scenario) -> FittedToy | None:
+        if scenario.name not in self._fitted:
+            self._fitted[scenario.name] = self._fit(scenario)
+        fitted = self._fitted[scenario.name]
+        return None if isinstance(fitted, str) else fitted
 
-    def _fit(self, scenario: Scenario) -> FittedToy | None:
+    def _fit(self, scenario: Scenario) -> FittedToy | str:
         rng = self.rng(scenario, "normal rows")
         X_train, X_held_out = scenario.sample(scenario.n_train, rng), scenario.sample(_HELD_OUT, rng)
         detector = self.source.make(self.seed)
@@ -134,9 +181,12 @@ class ToyBench:
                 raise ValueError(f"{np.sum(~np.isfinite(scores))} of {len(scores)} scores are not finite")
         except Exception as error:  # a stranger's detector may raise anything; the note names the cause
             size = f"{scenario.n_train} rows, {scenario.d} columns"
-            self.notes.append(f"{scenario.name} ({size}) left out: {type(error).__name__}: {error}")
-            return None
-        return FittedToy(scenario, X_train, X_held_out, detector)
+            return f"{scenario.name} ({size}) left out: {type(error).__name__}: {error}"
+        return FittedToy(scenario, X_train, X_held_out, detector, self.seed)
+
+
+def _generator(seed: int, scenario: Scenario, purpose: str) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(f"{scenario.name}/{purpose}".encode())])
 
 
 def all_scenarios() -> tuple[Scenario, ...]:
@@ -175,9 +225,3 @@ def _fault(scenario: Scenario) -> str:
     if np.shape(density) != (20,) or not np.isfinite(density).all() or not ordered:
         return "log_density must give one finite number per row, and not the same for all"
     return ""
-
-
-def auroc(normal: Array, abnormal: Array) -> float:
-    """Return the probability that an abnormal row scores above a normal one, ties counting half."""
-    truth = np.repeat([0, 1], [len(normal), len(abnormal)])
-    return float(roc_auc_score(truth, np.concatenate([normal, abnormal])))

@@ -17,11 +17,14 @@ from ..programs import SynthesisProgram
 from ..report import Verdict, VerificationReport
 from ..sandbox import SandboxResult, check_source, run_program
 from .bench import FittedToy, ToyBench
-from .checks import CHECKS, Evidence, ToyRun
+from .checks import CHECKS
+from .evidence import Evidence, ToyRun
+from .score import verification_score
+from .threads import side_by_side
 
-__all__ = ["ROWS", "Trial", "judge", "try_program", "verify"]
+__all__ = ["ROWS", "Trial", "judge", "made_in", "try_program", "verify"]
 
-ROWS = 60
+ROWS = 100
 """Rows that a program is asked for in each scenario."""
 
 _LIMITS = SandboxLimits(wall_seconds=10.0, cpu_seconds=10, score_rows=200_000)
@@ -73,6 +76,7 @@ class Trial:
             seed=self.bench.seed,
             verdicts=(*self.verdicts, *judged),
             complete=bool(judged),
+            score=verification_score(judged),
             seconds=round(self.seconds + seconds, 3),
             versions={package: version(package) for package in _PACKAGES},
         )
@@ -104,9 +108,7 @@ def try_program(program: SynthesisProgram, bench: ToyBench, *, on_verdict: Liste
     try:
         check_source(program)
         verdicts += [Verdict(code=code, passed=True, message=text) for code, text in _BEFORE_RUNNING.items()]
-        # many small products: threads would only wait for each other
-        with threadpool_limits(1):
-            evidence = _evidence(program, bench)
+        evidence = _evidence(program, bench)
         verdicts += _ran(evidence, bench)
     except ProgramError as error:
         verdicts += _broken_off(_WHILE_RUNNING if verdicts else _BEFORE_RUNNING, error)
@@ -134,6 +136,8 @@ def judge(trial: Trial, *, on_verdict: Listener | None = None) -> VerificationRe
         return trial.report()
     began = time.monotonic()
     judged = []
+    side_by_side(lambda run: run.learned, trial.evidence.runs)
+    # many small products: threads would only wait for each other
     with threadpool_limits(1):
         for verdict in _verdicts(trial.evidence):
             judged.append(verdict)
@@ -215,11 +219,20 @@ def _broken_off(stage: dict[str, str], error: ProgramError) -> Iterator[Verdict]
         yield Verdict(code=code, passed=True, message=message)
 
 
+def made_in(program: SynthesisProgram, bench: ToyBench, toy: FittedToy) -> ToyRun:
+    """Run a program in one of a bench's scenarios.
+
+    Raises
+    ------
+    ProgramError
+        When it does not run to its end there, or does not return what its contract asks.
+    """
+    made = _run(program, toy, _seed(bench, toy))
+    return ToyRun(toy, made.rows, made.scored_rows, made.inputs_unchanged)
+
+
 def _evidence(program: SynthesisProgram, bench: ToyBench) -> Evidence:
-    runs = []
-    for toy in bench.toys():
-        made = _run(program, toy, _seed(bench, toy))
-        runs.append(ToyRun(toy, made.rows, made.scored_rows, made.inputs_unchanged))
+    runs = bench.on_each(lambda toy: made_in(program, bench, toy))
     first = runs[0].toy
     seed = _seed(bench, first)
     return Evidence(tuple(runs), _run(program, first, seed).rows, _run(program, first, seed + 1).rows)

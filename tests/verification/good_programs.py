@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from llmdas_agent.programs import SynthesisProgram
 
-__all__ = ["GOOD", "good_program"]
+__all__ = ["good_program"]
 
 _FRAME = '''
 import numpy as np
 
 STRENGTH = {strength}
+HIDDEN = {hidden}
 
 
 def nearest(A, B, k):
@@ -37,8 +38,10 @@ def generate_hard_anomalies(n_samples, model, X_train, rng):
     if len(far_enough) < 2 * n_samples:
         far_enough = np.argsort(-apart)[: 2 * n_samples]
     C = C[far_enough] * scale + center
-    score = model.predict_score(C)
-    return C[np.argsort(score)[:n_samples]]
+    order = np.argsort(model.predict_score(C))
+    hidden = int(HIDDEN * n_samples)
+    kept = np.concatenate([order[:hidden], rng.permutation(order[hidden:])[: n_samples - hidden]])
+    return C[kept]
 '''
 
 _CANDIDATES = {
@@ -99,9 +102,10 @@ def candidates(Z, own, axes, variances, total, rng):
 )
 
 
-def good_program(name: str, strength: float = 1.0) -> SynthesisProgram:
-    """Return the program of this name, whose rows keep `strength` neighbourhoods away from normal rows."""
-    return SynthesisProgram(_FRAME.format(strength=strength).strip() + "\n\n\n" + _CANDIDATES[name].strip())
+def good_program(name: str, strength: float = 1.0, hidden: float = 0.5) -> SynthesisProgram:
+    """Return the program of this name, whose rows keep `strength` neighbourhoods away from normal rows.
 
-
-GOOD = tuple(_CANDIDATES)
+    The share `hidden` of them are those that the detector scores lowest.
+    """
+    frame = _FRAME.format(strength=strength, hidden=hidden).strip()
+    return SynthesisProgram(frame + "\n\n\n" + _CANDIDATES[name].strip())
