@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -51,6 +52,10 @@ class Peer:
         if len(train) > MOST_ROWS:
             train = train[np.random.default_rng(seed).permutation(len(train))[:MOST_ROWS]]
         kind = import_class(self.class_path, where=f"peer '{self.name}'")
+        if self.needs == "torch":
+            # PyOD's detectors on torch draw from the global generators whatever seed they are given
+            np.random.seed(seed)
+            importlib.import_module("torch").manual_seed(seed)
         detector = fitted_as_given(DetectorSource.from_object(kind(), self.name), train, seed)
         return finite_scores(detector, space.transform(split.X_test))
 

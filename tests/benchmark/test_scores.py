@@ -107,8 +107,9 @@ def test_a_cured_base_survives_what_breaks_it_as_given() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, one in PEERS.items() if not one.missing])
-def test_a_peer_does_not_depend_on_the_units_of_columns(name: str, split: Split) -> None:
+def test_a_peer_depends_on_its_seed_and_not_on_the_units_of_columns(name: str, split: Split) -> None:
     found = peer(name).scores(split, 0)
+    np.testing.assert_array_equal(peer(name).scores(split, 0), found)
     units = np.array([1.0, 1e3, 1e-3, 10.0, 5.0, 0.1])
     other = peer(name).scores(Split(split.X_train * units, split.X_test * units, split.y_test), 0)
     with_truth = Split(split.X_train, split.X_test, TRUTH)
