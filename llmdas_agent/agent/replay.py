@@ -65,10 +65,13 @@ def replay(folder: RunFolder, *, listen: Listener | None = None) -> list[Replaye
     Raises
     ------
     InputError
-        When the run made no attempt.
+        When the run made no attempt, or is a refinement.
     ChatModelError
         When an answer that it needs was not kept.
     """
+    if folder.refines:
+        hint = "The same seed and number of rounds make it again: `llmdas-agent refine`"
+        raise InputError("a refinement is not replayed", where=str(folder.path), hint=hint)
     numbers = [n for n in range(1, 1000) if folder.has_report(n)]
     if not numbers:
         raise InputError("the run made no attempt", where=str(folder.path), hint="There is nothing to replay")

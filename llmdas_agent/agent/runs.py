@@ -116,6 +116,11 @@ class RunFolder:
         return self.path.name
 
     @property
+    def refines(self) -> bool:
+        """Whether it is a refinement: its first attempt is a program that was registered before."""
+        return (self.attempt_folder(1) / "origin.json").exists()
+
+    @property
     def checkpoint(self) -> Path:
         """The graph's SQLite checkpoint."""
         return self.path / "checkpoint.sqlite"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import BudgetExceededError, ChatModelError, NotAcceptedError
+from ..errors import BudgetExceededError, ChatModelError, InputError, NotAcceptedError
 from .output import (
     BaseUrlOption,
     JsonOption,
@@ -23,6 +23,7 @@ from .output import (
 if TYPE_CHECKING:
     from ..agent.proposers import Proposer
     from ..agent.runs import Result, RunFolder
+    from ..agent.settings import ModelSettings
     from ..config import Budget
     from .live import LiveView
 
@@ -33,6 +34,9 @@ ProposerOption = Annotated[
 ]
 CandidatesOption = Annotated[
     int, typer.Option(min=1, help="Programs asked for side by side; the best verified one wins.")
+]
+RefineOption = Annotated[
+    bool, typer.Option("--refine", help="Then search for a better one, as `llmdas-agent refine` does.")
 ]
 TracingOption = Annotated[
     bool, typer.Option("--tracing", help="Let the tracing service of the environment see the conversation.")
@@ -50,6 +54,7 @@ def add_detector(
     max_cost: MaxCostOption = None,
     max_tokens: MaxTokensOption = None,
     tracing: TracingOption = False,
+    refine: RefineOption = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -72,9 +77,12 @@ def add_detector(
     """
     if (card is None) == (resume is None):
         raise typer.BadParameter("give a card, or --resume RUN")
+    if refine and (resume or proposer):
+        raise typer.BadParameter("--refine goes with a card, and with a chat model or none")
     from ..agent.runs import RunFolder
     from ..config import Budget
 
+    settings = None
     if resume is not None:
         folder = RunFolder.find(resume)
         if max_cost is not None or max_tokens is not None:
@@ -83,12 +91,16 @@ def add_detector(
     else:
         assert card is not None
         budget = Budget(max_rounds, max_time, max_cost, max_tokens)
+        settings = _settings(model, base_url) if refine else None
         folder, writer = _begin(card, model, base_url, proposer, candidates, seed, budget, tracing=tracing)
     result = _walk(folder, writer, new=resume is None)
-    if as_json:
-        emit_json(_as_data(folder, result))
-    else:
+    data = _as_data(folder, result) if as_json else {}
+    if not as_json:
         _print_result(folder, result)
+    if refine and result.status == "accepted":
+        data["refinement"] = _refine(folder, settings, tell=not as_json)
+    if as_json:
+        emit_json(data)
     _exit_by(result)
 
 
@@ -151,6 +163,9 @@ def _proposer_of(folder: RunFolder, model: str | None, base_url: str | None, *, 
 
 def _walk(folder: RunFolder, writer: Proposer, *, new: bool) -> Result:
     """Walk the graph before the user's eyes; where it is interrupted, say how to go on."""
+    if folder.refines:
+        hint = f"`llmdas-agent refine --resume {folder.id}` goes on with it"
+        raise InputError("is a refinement", where=str(folder.path), hint=hint)
     from ..agent import graph
     from .live import LiveView
 
@@ -182,6 +197,35 @@ def _tell_estimate(folder: RunFolder, writer: Proposer, view: LiveView) -> None:
     event = Event("estimate", f"about {about}, if every program is needed", about.as_dict())
     folder.record(event)
     view(event)
+
+
+def _settings(model: str | None, base_url: str | None) -> ModelSettings | None:
+    """Return the chat model with its key, before the key is taken from the environment."""
+    from ..agent.settings import resolve
+
+    return resolve(model, base_url)
+
+
+def _refine(folder: RunFolder, settings: ModelSettings | None, *, tell: bool) -> dict[str, Any]:
+    """Search for a better program than the one accepted, with what is left of the caps."""
+    from dataclasses import replace
+    from decimal import Decimal
+
+    from ..agent.spending import spent
+    from ..config import Budget
+    from .refine import MINUTES, print_outcome, refine_registered
+
+    used, caps = spent(folder.outbox), folder.budget
+    budget = Budget(max_rounds=10_000, max_seconds=60 * MINUTES)
+    if caps.max_cost is not None:
+        assert used.cost is not None, "no cap is held without a price"
+        budget = replace(budget, max_cost=float(Decimal(str(caps.max_cost)) - used.cost))
+    if caps.max_tokens is not None:
+        budget = replace(budget, max_tokens=caps.max_tokens - used.tokens)
+    outcome = refine_registered(folder.detector, settings, seed=folder.seed, budget=budget)
+    if tell:
+        print_outcome(outcome)
+    return outcome
 
 
 def _as_data(folder: RunFolder, result: Result) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from ..agent.settings import ModelSettings
     from ..config import Budget
 
-__all__ = ["refine", "refine_registered", "rollback"]
+__all__ = ["MINUTES", "print_outcome", "refine", "refine_registered", "rollback"]
+
+MINUTES = 10.0
+"""Time of a search where none is given."""
 
 _ANY_ROUNDS = 10_000
-_MINUTES = 10.0
 
 
 def refine(
@@ -85,8 +87,8 @@ def refine(
         else:
             from ..config import Budget
 
-            time = 60 * _MINUTES if seconds is None else seconds
-            budget = Budget(rounds or _ANY_ROUNDS, time, max_cost, max_tokens)
+            budget = Budget(rounds or _ANY_ROUNDS, 60 * MINUTES if seconds is None else seconds)
+            budget = replace(budget, max_cost=max_cost, max_tokens=max_tokens)
             settings = _settings(model, base_url)
             if name is None:
                 outcomes = _refine_all(settings, seed, budget, stale=stale)
@@ -96,7 +98,7 @@ def refine(
         emit_json(outcomes[0] if name or resume else {"detectors": outcomes})
     else:
         for outcome in outcomes:
-            _print(outcome, brief=all_)
+            print_outcome(outcome, brief=all_)
     _exit_by(outcomes)
 
 
@@ -194,7 +196,7 @@ def _resumed(
     from ..agent.settings import resolve
 
     folder = RunFolder.find(run)
-    if not (folder.attempt_folder(1) / "origin.json").exists():
+    if not folder.refines:
         hint = f"`llmdas-agent add-detector --resume {folder.id}` goes on with it"
         raise InputError("is no refinement", where=str(folder.path), hint=hint)
     caps = {"max_rounds": rounds, "max_seconds": seconds, "max_cost": max_cost, "max_tokens": max_tokens}
@@ -280,7 +282,8 @@ def _as_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
     return {"detector": folder.detector, "run": str(folder.path), **asdict(outcome)}
 
 
-def _print(outcome: dict[str, Any], *, brief: bool) -> None:
+def print_outcome(outcome: dict[str, Any], *, brief: bool = False) -> None:
+    """Print how a refinement ended, in one line where that is enough."""
     from rich.markup import escape
 
     screen, status = console(), outcome["status"]
@@ -307,7 +310,7 @@ def _print(outcome: dict[str, Any], *, brief: bool) -> None:
         screen.print(
             f"spent       {tokens:,} tokens, {dollars(None if cost is None else Decimal(str(cost)))}"
         )
-    screen.print(f"run         {escape(outcome['run'])}", soft_wrap=True)
+    screen.print(f"report      {escape(outcome['run'])}/report.html", soft_wrap=True)
     if status == "replaced":
         screen.print(f"\nBack:\n  llmdas-agent rollback {outcome['detector']}")
 

@@ -8,6 +8,7 @@
       rounds.json    what each round left behind
       duel.json      how the challenger did
       outcome.json   how it ended
+      report.html    all of it, for a person
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ..spending import spent
 from .archive import Archive
 from .challenge import Challenge, challenge, register
 from .duel import Duel
+from .html import render
 from .improvers import Improver
 from .outcome import Outcome
 from .quality import Arena
@@ -163,6 +165,7 @@ def _walk(
         outcome = _outcome(folder, "replaced", _won(number, Duel.read(folder)), stopped, number)
     else:
         outcome = _challenged(search, challenge(folder, incumbent, arena), registry, stopped)
+    write_whole(folder.page, render(folder, outcome))
     outcome.write(folder)
     search.tell("end", outcome.reason, status=outcome.status)
     return outcome

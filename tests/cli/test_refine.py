@@ -1,0 +1,135 @@
+"""refine and rollback, as a user and a cron job meet them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llmdas_agent.agent.refinement.breeding import Genome
+from llmdas_agent.agent.runs import Event, only_one
+from llmdas_agent.cards import load_card
+from llmdas_agent.cli.output import console
+from llmdas_agent.cli.refine_view import RefineView
+from llmdas_agent.detectors import DetectorSource
+from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.report import BlindSpotProfile
+from llmdas_agent.verification import SCENARIOS, ToyBench, verify
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+HBOS = load_card(Path(__file__).resolve().parents[2] / "examples" / "cards" / "hbos.yaml")
+
+
+@pytest.fixture(scope="module")
+def hbos() -> Synthesizer:
+    """One that passes, on a few scenarios: that is all that being registered asks for."""
+    few = tuple(one for one in SCENARIOS if one.name in ("few_rows", "gaussian", "scales"))
+    proposal = Genome(("local_step",), 1.3, 0.6).proposal()
+    report = verify(proposal.program, ToyBench(DetectorSource.from_card(HBOS), 0, few))
+    profile = BlindSpotProfile(detector="hbos", seed=0, families=())
+    return Synthesizer("hbos", HBOS, proposal, report, profile, {"proposer": "by hand"})
+
+
+def test_without_time_the_incumbent_is_measured_and_kept(cli: Cli, hbos: Synthesizer, home: Path) -> None:
+    Registry().add(hbos)
+    ended = cli("refine", "hbos", "--minutes", "0", "--jobs", "2", "--json")
+    assert ended.returncode == 0, ended.stderr
+    data = json.loads(ended.stdout)
+    assert (data["detector"], data["status"], data["rounds"], data["programs"]) == ("hbos", "kept", 0, 1)
+    assert 0.5 < data["before"] == data["after"] < 1
+    assert "0 s are spent" in data["stopped"]
+    page = (Path(data["run"]) / "report.html").read_text(encoding="utf-8")
+    assert "no program that passes on all scenarios" in page.lower()
+    assert "round  0: best" in ended.stderr
+    # what it found is there to be looked at, and other commands know what it is
+    assert cli("refine", "--resume", Path(data["run"]).name).stdout.startswith("hbos  kept")
+    for command in (("replay",), ("add-detector", "--resume")):
+        refused = cli(*command, Path(data["run"]).name)
+        assert refused.returncode == 3
+        assert "refine" in refused.stderr
+
+
+def test_rollback_takes_back_what_was_registered_last(cli: Cli, hbos: Synthesizer) -> None:
+    Registry().add(hbos)
+    other = replace(hbos, proposal=replace(hbos.proposal, strategy="another"))
+    Registry().add(other)
+    ended = cli("rollback", "hbos", "--json")
+    assert json.loads(ended.stdout)["strategy"] == hbos.proposal.strategy
+    refused = cli("rollback", "hbos")
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert "only one synthesizer" in refused.stderr
+
+
+def test_a_cron_job_is_silent_where_nothing_has_changed(cli: Cli, hbos: Synthesizer) -> None:
+    Registry().add(hbos)
+    assert "nothing that its report depends on has changed" in cli("refine", "hbos", "--stale").stdout
+    data = json.loads(cli("refine", "hbos", "--stale", "--json").stdout)
+    assert data == {"detector": "hbos", "status": "unchanged", "reason": ""}
+
+
+def test_one_job_at_a_time(cli: Cli, home: Path) -> None:
+    with only_one(home / "runs" / ".refine-all.lock", "refinement of all detectors"):
+        ended = cli("refine", "--all", "--stale")
+    assert ended.returncode == 9
+    assert "another refinement of all detectors is at work" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ((), 2, "give a name, --all, or --resume RUN"),
+        (("hbos", "--all"), 2, "give a name, --all, or --resume RUN"),
+        (("ifroest",), 4, "Did you mean 'iforest'?"),
+        (("--resume", "nothing"), 4, "there is no run 'nothing'"),
+        (("iforest", "--model", "openai:"), 3, "names no model"),
+    ],
+)
+def test_what_cannot_be_done_is_said(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+    ended = cli("refine", *arguments)
+    assert ended.returncode == code
+    assert told in ended.stderr
+
+
+def test_a_run_that_cannot_be_begun_leaves_nothing(cli: Cli, hbos: Synthesizer, home: Path) -> None:
+    Registry().add(hbos)
+    ended = cli(
+        "refine",
+        "hbos",
+        "--model",
+        "openai:unheard-of",
+        "--base-url",
+        "http://127.0.0.1:9/v1",
+        "--max-cost",
+        "1",
+    )
+    assert ended.returncode == 3
+    assert "no price is known" in ended.stderr
+    assert not list((home / "runs").glob("refine-*"))
+
+
+def test_the_live_view_shows_best_frontier_and_spending(hbos: Synthesizer) -> None:
+    view = RefineView(console(stderr=True), "hbos")
+    with view:
+        for number, quality in enumerate((0.5, 0.5, 0.75)):
+            data = {"quality": quality, "best": number + 1, "valid": 2, "programs": 4, "frontier": 2}
+            view(Event("round", f"{number}", data))
+        view(Event("spending", "3 requests, 10 + 20 tokens, unpriced"))
+    screen = console()
+    with screen.capture() as seen:
+        screen.print(view._view())
+    shown = seen.get()
+    for told in (
+        "hbos",
+        "0.7500",
+        "0.5000 at first",
+        "▁▁█",
+        "2 of 4 valid",
+        "2 are the best somewhere",
+        "unpriced",
+    ):
+        assert told in shown
