@@ -36,7 +36,7 @@ def test_a_card_becomes_a_verified_synthesizer(cli: Cli, home: Path) -> None:
         assert told in ended.stderr
     # how it ended: checks with their evidence, where it lies, and what to do next
     assert "accepted" in ended.stdout
-    assert re.search(r"hardness +passed +Hard for the detector in \d of \d scenarios", ended.stdout)
+    assert re.search(r"hardness +passed +Hard for the detector in \d+ of \d+ scenarios", ended.stdout)
     assert str(home / "synthesizers" / "gmm" / "0001") in ended.stdout
     assert "llmdas-agent show gmm" in ended.stdout
     assert "llmdas-agent fit gmm YOUR_TABLE.csv --output model/" in ended.stdout

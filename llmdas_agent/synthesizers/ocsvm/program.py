@@ -1,4 +1,4 @@
-"""Hard anomalies by between; by local_step where those would be too probable."""
+"""Hard anomalies by between, local_step, outward; by local_step where those would be too probable."""
 
 import numpy as np
 
@@ -32,7 +32,15 @@ def local_step(Z, spacing, count, rng):
     return Z[chosen] + length[:, None] * steps
 
 
-MAKERS = (between,)
+def outward(Z, spacing, count, rng):
+    """Stretch rows away from the centre of the data."""
+    n = len(Z)
+    center = np.median(Z, axis=0)
+    rows = Z[rng.integers(n, size=count)]
+    return center + (rows - center) * (1.0 + STRENGTH * rng.uniform(0.2, 1.5, size=(count, 1)))
+
+
+MAKERS = (between, local_step, outward,)
 
 
 def nearest(rows, reference):
