@@ -141,7 +141,8 @@ def _walk(steps: Steps) -> Result:
                 state = graph.invoke(None if begun else first, config, durability="sync")
         except BudgetExceededError as error:
             # the graph stands before the question that was not asked; with a higher cap it goes on from there
-            state = {**graph.get_state(config).values, "status": "budget_exceeded", "reason": str(error)}
+            stands: Any = graph.get_state(config).values
+            state = {**stands, **steps.give_up(stands), "status": "budget_exceeded", "reason": str(error)}
         except LlmdasError as error:
             steps.tell("error", str(error))
             seconds = graph.get_state(config).values.get("spent", 0.0)

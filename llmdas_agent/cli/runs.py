@@ -31,20 +31,24 @@ def outbox(run: RunArgument, as_json: JsonOption = False) -> None:
     """
     from ..agent.outbox import Outbox
     from ..agent.runs import RunFolder
+    from ..agent.spending import spent
 
-    exchanges = list(Outbox(RunFolder.find(run).path / "outbox").exchanges())
+    folder = RunFolder.find(run)
+    exchanges = list(Outbox(folder.outbox).exchanges())
+    total = spent(folder.outbox)
     if as_json:
         emit_json(
             {
                 "exchanges": [
                     {"number": one.number, "request": _as_data(one.request), "reply": _as_data(one.reply)}
                     for one in exchanges
-                ]
+                ],
+                "spending": total.as_dict(),
             }
         )
         return
-    if not exchanges:
-        console(stderr=True).print("nothing left this machine in this run")
+    said = f"spent  {total}" if exchanges else "nothing left this machine in this run"
+    console(stderr=True).print(said, soft_wrap=True)
     for one in exchanges:
         _write(f"=== {one.number} sent ===", one.request)
         if one.reply is None:
@@ -85,6 +89,7 @@ def replay(run: RunArgument, as_json: JsonOption = False) -> None:
     else:
         for one in found:
             console().print(f"program {one.number}  {_told(one)}")
+        console().print("no model was asked, and nothing was spent")
     if not same:
         raise ModelFolderError(
             "the run did not come out the same",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +32,26 @@ main()
 def on_two_scenarios() -> list[str]:
     """The beginning of a command line whose runs use two scenarios."""
     return [sys.executable, "-c", ON_TWO_SCENARIOS]
+
+
+@pytest.fixture
+def cli(on_two_scenarios: list[str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line as a user does, in a process and a folder of its own, on two scenarios."""
+
+    def run(
+        *arguments: str | Path, cwd: Path = tmp_path, env: dict[str, str] | None = None, timeout: float = 240
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*on_two_scenarios, *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, "COLUMNS": "200", **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+
+    return run
 
 
 @pytest.fixture

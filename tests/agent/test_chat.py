@@ -372,7 +372,7 @@ def walk(last):
     if runs:
         folder = RunFolder(runs[0])
     else:
-        folder = graph.begin(load_card(card), proposer=model.id, model=model.as_dict())
+        folder = graph.begin(load_card(card), proposer=model.id, model=model.as_dict(), candidates=2)
     left = last
     def replace(self, target):
         nonlocal left
@@ -417,8 +417,8 @@ def test_a_run_killed_after_any_write_asks_nothing_twice(tmp_path: Path, card_fi
         assert ended.returncode == 0, ended.stderr
         kills = int(ended.stdout)
         assert kills >= 20, "prompts, profile, requests, replies, programs, reports, the registry, the result"
-        # two questions for every walk, however it was interrupted
-        assert len(server.asked) == 2 * (kills + 1)
+        # two rounds of two candidates for every walk, however it was interrupted
+        assert len(server.asked) == 4 * (kills + 1)
     programs = {
         (tmp_path / str(number) / "synthesizers" / "mine" / "0001" / "program.py").read_text()
         for number in range(kills + 1)

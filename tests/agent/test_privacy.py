@@ -36,7 +36,11 @@ def watch(event, arguments):
     if event in ("socket.getaddrinfo", "socket.gethostbyname"):
         seen.add(str(arguments[0]))
 sys.addaudithook(watch)
+from functools import partial
+from llmdas_agent.agent import steps
 from llmdas_agent.cli.main import main
+from llmdas_agent.verification import SCENARIOS, ToyBench
+steps.ToyBench = partial(ToyBench, scenarios=SCENARIOS[:2])
 sys.argv = ["llmdas-agent", *sys.argv[1:]]
 try:
     main()
@@ -82,7 +86,7 @@ def test_with_tracing_in_the_environment_nobody_but_the_model_is_told(home: Path
         }
 
 
-def test_the_flag_lets_the_tracing_service_see_it() -> None:
+def test_the_flag_lets_the_tracing_service_see_it(on_two_scenarios: list[str]) -> None:
     with serve(says("{}"), prefix="") as tracing, serve(says(COPIES)) as model:
         environment = {
             "LANGSMITH_TRACING": "true",
@@ -91,7 +95,7 @@ def test_the_flag_lets_the_tracing_service_see_it() -> None:
         }
         flags = ["--model", "openai:fake", "--base-url", model.url, "--max-rounds", "1", "--tracing"]
         subprocess.run(
-            [sys.executable, "-m", "llmdas_agent", "add-detector", str(CARD), *flags],
+            [*on_two_scenarios, "add-detector", str(CARD), *flags],
             capture_output=True,
             timeout=240,
             env={**os.environ, **environment},
@@ -100,14 +104,16 @@ def test_the_flag_lets_the_tracing_service_see_it() -> None:
 
 
 @pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "LLMDAS_API_KEY"])
-def test_a_key_is_in_nothing_that_is_written_or_said(variable: str, home: Path, tmp_path: Path) -> None:
+def test_a_key_is_in_nothing_that_is_written_or_said(
+    variable: str, on_two_scenarios: list[str], home: Path, tmp_path: Path
+) -> None:
     quoted = f"Incorrect API key provided: {CANARY}. You can find your key at https://example.com"
     steps = [says(COPIES), says(f"{CANARY}\n```python\n{COPIES}```"), answers(401, quoted)]
     with serve(*steps) as server:
         environment = {variable: CANARY, "OPENAI_LOG": "debug", "LLMDAS_DEBUG": "1", "TMPDIR": str(tmp_path)}
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "llmdas_agent", "--debug", "add-detector", str(CARD), "--json"),
+                *(*on_two_scenarios, "--debug", "add-detector", str(CARD), "--json"),
                 *("--model", "openai:fake", "--base-url", server.url),
             ],
             env={**os.environ, **environment},
@@ -119,7 +125,7 @@ def test_a_key_is_in_nothing_that_is_written_or_said(variable: str, home: Path, 
         assert server.asked[0].headers["authorization"] == f"Bearer {CANARY}"
     assert len(server.asked) == 3
     written = [path for folder in (home, tmp_path) for path in folder.rglob("*") if path.is_file()]
-    assert any(path.name == "0003.reply.http" for path in written)
+    assert any(path.match("0003.*.reply.http") for path in written)
     assert any(path.name == "checkpoint.sqlite" for path in written)
     holding = [path for path in written if CANARY.encode() in path.read_bytes()]
     assert holding == []

@@ -83,6 +83,8 @@ def test_a_cap_ends_the_run_and_a_higher_one_goes_on(
             "guessed": 0,
         }
         assert len(server.asked) == 1
+        page = Path(result["run"], "report.html").read_text(encoding="utf-8")
+        assert "1 request, 2,000 + 400 tokens, unpriced" in page, "the best attempt, to look at"
         assert "mine" not in Registry().names()
         assert "estimate  about 8 requests" in err
         assert err.index("estimate  ") < err.index("spent  1 request, 2,000 + 400 tokens, unpriced")
@@ -96,6 +98,8 @@ def test_a_cap_ends_the_run_and_a_higher_one_goes_on(
         assert json.loads(server.asked[1].body)["max_tokens"] == LONGEST
     assert "spent       2 requests, 4,000 + 800 tokens, unpriced" in out
     folder = RunFolder(Path(result["run"]))
+    assert "4,000 + 800 tokens, unpriced" in folder.page.read_text(encoding="utf-8")
+    assert Registry().get("mine").provenance["spent"] == "2 requests, 4,000 + 800 tokens, unpriced"
     assert folder.result().spending["requests"] == 2  # type: ignore[union-attr]
     assert all(one.same for one in replay(folder))
 
@@ -142,6 +146,18 @@ def test_what_was_kept_costs_nothing_and_is_said_to() -> None:
         replay(folder, listen=lambda event: events.append(event.message))
         assert len(server.asked) == 2
     assert len([one for one in events if "nothing more, the answer was kept" in one]) == 2
+
+
+def test_the_outbox_says_what_it_cost(command: Command) -> None:
+    with serve(says(reply(COPIES), usage=usage(700, 90))) as server:
+        folder = begin(server, Budget(max_rounds=1))
+        walk(folder, server)
+    _, out, err = command("outbox", folder.path)
+    assert "spent  1 request, 700 + 90 tokens, unpriced" in err
+    assert "spent" not in out, "the bodies alone are on stdout"
+    _, out, _ = command("outbox", folder.path, "--json")
+    assert json.loads(out)["spending"]["tokens_written"] == 90
+    assert "nothing was spent" in command("replay", folder.path)[1]
 
 
 def test_what_the_embedded_proposer_spends(command: Command, card_file: Path) -> None:
