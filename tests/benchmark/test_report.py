@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +21,9 @@ from llmdas_agent.benchmark.report import write_report
 from llmdas_agent.benchmark.statistics import Ranking
 from llmdas_agent.benchmark.tables import Table
 from llmdas_agent.errors import InputError, TableError
+from places import ROOT
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 EXPECTED = {
     "results.parquet",
@@ -42,6 +47,16 @@ def test_every_table_and_figure_of_the_paper_is_there(benchmark: Benchmark) -> N
     assert set(benchmark.report.files) == EXPECTED
     assert (benchmark.report.missing, benchmark.report.failures) == (0, 0)
     assert all((benchmark.folder / name).stat().st_size for name in EXPECTED)
+
+
+def test_the_documentation_names_every_file_and_every_option(cli: Cli) -> None:
+    text = (ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    for name in EXPECTED:
+        stem = re.sub(r"figure5-\w+", "figure5-NAME", name.rpartition(".")[0])
+        assert f"`{name}`" in text or f"`{stem}`" in text, name
+    shown = set(re.findall(r"(--[a-z-]+) (?:[A-Z]{2,}|<)", cli("bench", "run", "--help").stdout))
+    assert {"--detectors", "--programs", "--scheduler"} <= shown
+    assert {option for option in shown if option not in text} == set()
 
 
 def test_table_1_follows_from_the_results(benchmark: Benchmark) -> None:
