@@ -1,8 +1,10 @@
-"""Hard anomalies by recombine."""
+"""Hard anomalies by recombine, local_step, outward; by local_step where those would be too probable."""
 
 import numpy as np
 
+# least distance from normal rows, in multiples of their own spacing
 STRENGTH = 1.5
+# share of the rows that the detector is to take for normal, where there are so many
 HIDDEN_SHARE = 0.6
 
 
@@ -34,7 +36,15 @@ def local_step(Z, spacing, count, rng):
     return Z[chosen] + length[:, None] * steps
 
 
-MAKERS = (recombine,)
+def outward(Z, spacing, count, rng):
+    """Stretch rows away from the centre of the data."""
+    n = len(Z)
+    center = np.median(Z, axis=0)
+    rows = Z[rng.integers(n, size=count)]
+    return center + (rows - center) * (1.0 + STRENGTH * rng.uniform(0.2, 1.5, size=(count, 1)))
+
+
+MAKERS = (recombine, local_step, outward,)
 
 
 def nearest(rows, reference):
