@@ -20,7 +20,7 @@ from .proposers import Attempt, Brief
 __all__ = ["STRATEGIES", "EmbeddedProposer", "Strategy", "compose"]
 
 HIDDEN_SHARE = 0.6
-FIRST_STRENGTH = 1.5
+FIRST_STRENGTH = 1.25
 WEAKEST, STRONGEST = 0.25, 8.0
 BROAD = ("local_step", "outward")
 """Make rows on all sides of the normal ones, whatever a detector misses."""
@@ -202,13 +202,12 @@ def _next_strength(tried: Sequence[Attempt]) -> float | None:
     floor = max((a.proposal.strength for a in tried if "away" in _directions(a)), default=0.0)
     ceiling = min((a.proposal.strength for a in tried if "nearer" in _directions(a)), default=math.inf)
     if floor == 0.0:
-        proposed = ceiling / 2
+        proposed = max(ceiling / 2, WEAKEST)
     elif math.isinf(ceiling):
-        proposed = floor * 2
+        proposed = min(floor * 2, STRONGEST)
     else:
         proposed = math.sqrt(floor * ceiling)
-    fits = WEAKEST <= proposed <= STRONGEST and floor * 1.05 < ceiling
-    return round(proposed, 4) if fits else None
+    return round(proposed, 4) if 1.02 * floor < proposed < ceiling / 1.02 else None
 
 
 def _directions(attempt: Attempt) -> set[str]:
