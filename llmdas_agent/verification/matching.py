@@ -189,7 +189,7 @@ class Walk(Family):
             Z = start + steps[:, :, None] * direction
             found = density.log_density(normals.in_units(Z.reshape(-1, Z.shape[-1])))
             below = found.reshape(steps.shape) < target
-            reached = below.any(axis=0)
+            reached: NDArray[np.bool_] = np.any(below, axis=0)
             return np.where(reached, below.argmax(axis=0), len(steps) - 1), reached
 
         each = np.arange(len(target))

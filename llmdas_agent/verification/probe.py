@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
-from threadpoolctl import threadpool_limits
 
 from ..report import BlindSpotProfile, FamilyScore
 from .bench import FittedToy, ToyBench, auroc
@@ -31,15 +29,13 @@ _MOST_PLANTED = 0.1
 """Largest share of planted rows in a table: the contamination that detectors count on by default."""
 
 
-def probe(bench: ToyBench, *, on_progress: Callable[[str], None] | None = None) -> BlindSpotProfile:
+def probe(bench: ToyBench) -> BlindSpotProfile:
     """Measure what a detector misses, on families of rows that are all equally improbable.
 
     Parameters
     ----------
     bench : ToyBench
         The detector on the toy scenarios; its fits are used, and those of the next seed.
-    on_progress : callable, optional
-        Called with the name of each scenario before its rows are made.
 
     Returns
     -------
@@ -53,14 +49,10 @@ def probe(bench: ToyBench, *, on_progress: Callable[[str], None] | None = None) 
     """
     found: Aurocs = {}
     benches = [bench, *(ToyBench(bench.source, bench.seed + k, bench.scenarios) for k in range(1, _SEEDS))]
-    # many small products: threads would only wait for each other
-    with threadpool_limits(1):
-        for one in benches:
-            for toy in one.toys():
-                if on_progress is not None:
-                    on_progress(toy.scenario.name)
-                for family, value in _family_aurocs(one, toy):
-                    found.setdefault(family, {}).setdefault(toy.scenario.name, []).append(value)
+    for one in benches:
+        for scenario, aurocs in one.on_each(partial(_aurocs, one)):
+            for family, value in aurocs.items():
+                found.setdefault(family, {}).setdefault(scenario, []).append(value)
     families = sorted((_family_score(name, values) for name, values in found.items()), key=lambda f: f.auroc)
     notes = tuple(dict.fromkeys(note for one in benches for note in one.notes))
     return BlindSpotProfile(
@@ -68,7 +60,9 @@ def probe(bench: ToyBench, *, on_progress: Callable[[str], None] | None = None) 
     )
 
 
-def _family_aurocs(bench: ToyBench, toy: FittedToy) -> Iterator[tuple[str, float]]:
+def _aurocs(bench: ToyBench, toy: FittedToy) -> tuple[str, dict[str, float]]:
+    """Return the scenario's name, and the AUROC of each family that it has."""
+    found = {}
     for family in FAMILIES:
         rng = bench.rng(toy.scenario, family.name)
         if family.planted:
@@ -76,7 +70,8 @@ def _family_aurocs(bench: ToyBench, toy: FittedToy) -> Iterator[tuple[str, float
         else:
             judge, made = toy, matched_rows(family, toy.scenario, _DEPTHS, rng)
         if len(made) >= _FEWEST_ROWS:
-            yield family.name, auroc(*judge.score_beside_normals(made))
+            found[family.name] = auroc(*judge.score_beside_normals(made))
+    return toy.scenario.name, found
 
 
 def _with_planted(
@@ -90,9 +85,7 @@ def _with_planted(
     X_train = np.vstack([toy.X_train, made[:_PLANTED]])
     detector = bench.source.make(bench.seed)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            detector.fit(X_train.copy())
+        detector.fit(X_train.copy())
     except Exception:  # a stranger's detector may raise anything; without those rows it did fit
         return toy, nothing
     return replace(toy, X_train=X_train, detector=detector), made[_PLANTED:]
