@@ -1,4 +1,4 @@
-"""Hard anomalies by components; by local_step where those would be too probable."""
+"""Hard anomalies by between, local_step, outward; by local_step where those would be too probable."""
 
 import numpy as np
 
@@ -8,18 +8,14 @@ STRENGTH = 1.5
 HIDDEN_SHARE = 0.6
 
 
-def components(Z, spacing, count, rng):
-    """Exchange principal-component scores between rows: inside the subspace that normal rows span."""
+def between(Z, spacing, count, rng):
+    """Stand between rows that are far from each other: inside the hull of the data, outside its mass."""
     n = len(Z)
-    center = Z.mean(axis=0)
-    left, size, axes = np.linalg.svd(Z - center, full_matrices=False)
-    scores = left * size
-    kept = max(1, int(np.searchsorted(np.cumsum(size**2), 0.95 * np.sum(size**2))) + 1)
-    rows = scores[rng.integers(n, size=count)].copy()
-    for j in range(min(kept, rows.shape[1])):
-        moved = rng.random(count) < 0.6
-        rows[moved, j] = scores[rng.integers(n, size=int(moved.sum())), j] * rng.choice([-1.0, 1.0])
-    return center + rows @ axes
+    first = Z[rng.integers(n, size=count)]
+    others = rng.integers(n, size=(count, 6))
+    far = np.linalg.norm(Z[others] - first[:, None, :], axis=2).argmax(axis=1)
+    second = Z[others[np.arange(count), far]]
+    return first + rng.uniform(0.25, 0.75, size=(count, 1)) * (second - first)
 
 
 def local_step(Z, spacing, count, rng):
@@ -36,7 +32,15 @@ def local_step(Z, spacing, count, rng):
     return Z[chosen] + length[:, None] * steps
 
 
-MAKERS = (components,)
+def outward(Z, spacing, count, rng):
+    """Stretch rows away from the centre of the data."""
+    n = len(Z)
+    center = np.median(Z, axis=0)
+    rows = Z[rng.integers(n, size=count)]
+    return center + (rows - center) * (1.0 + STRENGTH * rng.uniform(0.2, 1.5, size=(count, 1)))
+
+
+MAKERS = (between, local_step, outward,)
 
 
 def nearest(rows, reference):
@@ -84,8 +88,8 @@ def generate_hard_anomalies(n_samples, model, X_train, rng):
     center = X_train.mean(axis=0)
     scale = X_train.std(axis=0)
     scale = np.where(scale > 1e-12 * (1.0 + np.abs(center)), scale, 0.0)
-    Z = np.where(scale > 0, (X_train - center) / np.where(scale > 0, scale, 1.0), 0.0)
-    Z = Z[rng.permutation(len(Z))[:1500]]
+    seen = X_train[rng.permutation(len(X_train))[:1500]]
+    Z = np.where(scale > 0, (seen - center) / np.where(scale > 0, scale, 1.0), 0.0)
     spacing = own_spacing(Z)
     white = whitening(Z)
     white_spacing = own_spacing(Z @ white)
@@ -95,14 +99,14 @@ def generate_hard_anomalies(n_samples, model, X_train, rng):
     reserve = local_step(Z, spacing, 4 * n_samples + 20, rng)
     made = np.vstack([aimed, reserve])
     far = np.maximum(gap(made, Z, spacing), gap(made @ white, Z @ white, white_spacing))
-
-    # borderline for this detector: a score that a normal row could have
-    rows = center + scale * made
-    hidden = model.predict_score(rows) <= np.quantile(model.predict_score(X_train), 0.95)
     improbable = far >= STRENGTH
     first = np.arange(len(made)) < len(aimed)
     order = np.lexsort((rng.random(len(made)), ~first, ~improbable))
-    wanted = int(np.ceil(HIDDEN_SHARE * n_samples))
-    kept = order[hidden[order] & improbable[order]][:wanted]
+
+    # borderline for this detector: a score that a normal row could have, in the same batch
+    asked = order[: 3 * n_samples]
+    scores = model.predict_score(np.vstack([seen, center + scale * made[asked]]))
+    hidden = scores[len(seen) :] <= np.quantile(scores[: len(seen)], 0.95)
+    kept = asked[hidden & improbable[asked]][: int(np.ceil(HIDDEN_SHARE * n_samples))]
     rest = order[~np.isin(order, kept)][: n_samples - len(kept)]
-    return rows[rng.permutation(np.concatenate([kept, rest]))]
+    return center + scale * made[rng.permutation(np.concatenate([kept, rest]))]
