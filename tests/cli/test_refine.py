@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,26 @@ from llmdas_agent.cards import load_card
 from llmdas_agent.cli.output import console
 from llmdas_agent.cli.refine_view import RefineView
 from llmdas_agent.detectors import DetectorSource
+from llmdas_agent.programs import SynthesisProgram
 from llmdas_agent.registry import Registry, Synthesizer
 from llmdas_agent.report import BlindSpotProfile
 from llmdas_agent.verification import SCENARIOS, ToyBench, verify
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
+ON_FOUR_SCENARIOS = """
+import sys
+from llmdas_agent.agent.refinement import walk
+from llmdas_agent.cli.main import main
+from llmdas_agent.verification import SCENARIOS
+
+names = ("few_rows", "gaussian", "scales", "copula")
+arena = walk.Arena(tuple(one for one in SCENARIOS if one.name in names), search_pairs=2, duel_pairs=6)
+walk.Arena = lambda: arena
+sys.argv[0] = "llmdas-agent"
+main()
+"""
+BROKEN = "def generate_hard_anomalies(n_samples, model, X_train, rng):\n    return X_train[0] / nothing\n"
 HBOS = load_card(Path(__file__).resolve().parents[2] / "examples" / "cards" / "hbos.yaml")
 
 
@@ -29,15 +44,26 @@ HBOS = load_card(Path(__file__).resolve().parents[2] / "examples" / "cards" / "h
 def hbos() -> Synthesizer:
     """One that passes, on a few scenarios: that is all that being registered asks for."""
     few = tuple(one for one in SCENARIOS if one.name in ("few_rows", "gaussian", "scales"))
-    proposal = Genome(("local_step",), 1.3, 0.6).proposal()
+    proposal = Genome(("local_step", "outward"), 1.5, 0.6).proposal()
     report = verify(proposal.program, ToyBench(DetectorSource.from_card(HBOS), 0, few))
     profile = BlindSpotProfile(detector="hbos", seed=0, families=())
     return Synthesizer("hbos", HBOS, proposal, report, profile, {"proposer": "by hand"})
 
 
-def test_without_time_the_incumbent_is_measured_and_kept(cli: Cli, hbos: Synthesizer, home: Path) -> None:
+@pytest.fixture
+def small(tmp_path: Path) -> Cli:
+    """Run the command line in a process of its own, on few scenarios."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", ON_FOUR_SCENARIOS, *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    return run
+
+
+def test_without_time_the_incumbent_is_measured_and_kept(small: Cli, hbos: Synthesizer) -> None:
     Registry().add(hbos)
-    ended = cli("refine", "hbos", "--minutes", "0", "--jobs", "2", "--json")
+    ended = small("refine", "hbos", "--minutes", "0", "--jobs", "2", "--json")
     assert ended.returncode == 0, ended.stderr
     data = json.loads(ended.stdout)
     assert (data["detector"], data["status"], data["rounds"], data["programs"]) == ("hbos", "kept", 0, 1)
@@ -47,9 +73,9 @@ def test_without_time_the_incumbent_is_measured_and_kept(cli: Cli, hbos: Synthes
     assert "no program that passes on all scenarios" in page.lower()
     assert "round  0: best" in ended.stderr
     # what it found is there to be looked at, and other commands know what it is
-    assert cli("refine", "--resume", Path(data["run"]).name).stdout.startswith("hbos  kept")
+    assert small("refine", "--resume", Path(data["run"]).name).stdout.startswith("hbos  kept")
     for command in (("replay",), ("add-detector", "--resume")):
-        refused = cli(*command, Path(data["run"]).name)
+        refused = small(*command, Path(data["run"]).name)
         assert refused.returncode == 3
         assert "refine" in refused.stderr
 
@@ -70,6 +96,23 @@ def test_a_cron_job_is_silent_where_nothing_has_changed(cli: Cli, hbos: Synthesi
     assert "nothing that its report depends on has changed" in cli("refine", "hbos", "--stale").stdout
     data = json.loads(cli("refine", "hbos", "--stale", "--json").stdout)
     assert data == {"detector": "hbos", "status": "unchanged", "reason": ""}
+
+
+def test_a_cron_job_says_in_one_line_that_one_no_longer_passes(small: Cli, hbos: Synthesizer) -> None:
+    program = SynthesisProgram(BROKEN)
+    versions = hbos.report.versions | {"pyod": "1.0"}
+    elsewhere = hbos.report.model_copy(update={"program_digest": program.digest, "versions": versions})
+    Registry().add(replace(hbos, proposal=replace(hbos.proposal, program=program), report=elsewhere))
+    ended = small("refine", "hbos", "--stale", "--minutes", "0")
+    assert ended.returncode == 5, ended.stderr
+    assert ended.stderr == ""
+    assert ended.stdout.startswith("hbos  failing")
+    assert "does not pass every check, and no program was found that does" in ended.stdout
+    # with time for a round, one that passes takes its place
+    ended = small("refine", "hbos", "--stale", "--rounds", "1", "--json")
+    assert json.loads(ended.stdout)["status"] == "replaced"
+    assert ended.returncode == 0
+    assert small("refine", "hbos", "--stale").stdout.startswith("hbos  nothing")
 
 
 def test_one_job_at_a_time(cli: Cli, home: Path) -> None:

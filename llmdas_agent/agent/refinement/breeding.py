@@ -51,7 +51,7 @@ class Genome:
         """Return the genome of a program, or None where it has none that is known here."""
         try:
             body = ast.parse(program.source).body
-        except SyntaxError:
+        except (SyntaxError, ValueError):  # a null byte is the one or the other, by Python's version
             return None
         found: dict[str, ast.expr] = {}
         for node in body:
@@ -59,11 +59,12 @@ class Genome:
                 found[node.targets[0].id] = node.value
         try:
             makers = tuple(sorted(ast.unparse(found["MAKERS"]).strip("(),").replace(" ", "").split(",")))
-            strength = float(ast.literal_eval(found["STRENGTH"]))
-            hidden_share = float(ast.literal_eval(found["HIDDEN_SHARE"]))
+            strength, share = (ast.literal_eval(found[name]) for name in ("STRENGTH", "HIDDEN_SHARE"))
         except (KeyError, ValueError, TypeError):
             return None  # the program is not one of compose's
-        return cls(makers, strength, hidden_share) if set(makers) <= set(_BY_NAME) else None
+        if type(strength) is not float or type(share) is not float or not set(makers) <= set(_BY_NAME):
+            return None
+        return cls(makers, strength, share)
 
     @classmethod
     def newcomer(cls, rng: np.random.Generator) -> Self:
