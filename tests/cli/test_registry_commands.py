@@ -22,7 +22,8 @@ def test_list_names_every_detector_and_its_synthesizer(cli: Cli) -> None:
 
 
 def test_show_tells_the_whole_story(cli: Cli) -> None:
-    shown = cli("show", "ecod").stdout
+    # long lines are wrapped
+    shown = " ".join(cli("show", "ecod").stdout.split())
     synthesizer = Registry().get("ecod")
     for told in (
         synthesizer.card.full_name,
