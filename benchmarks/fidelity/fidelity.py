@@ -176,7 +176,7 @@ def _circumstances(asked: argparse.Namespace, members: list[Member]) -> str:
     versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
     kinds = {
         kind: sum(member.kind == kind for member in members)
-        for kind in ("composed", "hidden", "naive", "bad")
+        for kind in ("shipped", "composed", "hidden", "naive", "bad")
     }
     told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return (

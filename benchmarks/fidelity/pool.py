@@ -13,6 +13,7 @@ from pathlib import Path
 
 from llmdas_agent.agent.embedded import STRATEGIES, compose
 from llmdas_agent.programs import SynthesisProgram
+from llmdas_agent.registry import Registry
 
 __all__ = ["DETECTORS", "Member", "pool"]
 
@@ -144,8 +145,8 @@ class Member:
     name : str
         Unique in the pool.
     kind : str
-        ``composed`` by the embedded proposer; ``hidden``, the lowest-scoring of many candidates; ``naive``;
-        or ``bad``.
+        ``shipped``; ``composed`` by the embedded proposer; ``hidden``, the lowest-scoring of many
+        candidates; ``naive``; or ``bad``.
     program : SynthesisProgram
         Its source.
     reasons : frozenset of str
@@ -160,7 +161,13 @@ class Member:
 
 def pool() -> list[Member]:
     """Return the pool, the same for every detector; a composed program asks the detector it is run for."""
-    return [*_composed(), *_hidden(), *_written(_NAIVE, "naive"), *_bad()]
+    return [*_shipped(), *_composed(), *_hidden(), *_written(_NAIVE, "naive"), *_bad()]
+
+
+def _shipped() -> Iterator[Member]:
+    proposals = {(found := Registry().get(name).proposal).program.digest: found for name in DETECTORS}
+    for proposal in proposals.values():
+        yield Member(f"shipped: {proposal.strategy} {proposal.strength:g}", "shipped", proposal.program)
 
 
 def _composed() -> Iterator[Member]:
