@@ -99,13 +99,6 @@ class Plan:
             notes.append(f"Figure 5 left out: there is no set '{portrait}' in {folder}")
         if "swaps" in parts and len(detectors) < 2:
             notes.append("Table 2 left out: it needs two detectors or more")
-        if "ablations" in parts:
-            notes += [
-                f"Figure 4b: the program of {detector.card.name} asks for no score of a training row, so "
-                "there is no borderline to replace by random starts"
-                for detector in detectors
-                if random_starts(detector.own) is None
-            ]
         return cls(
             files,
             tuple(detectors),
@@ -164,9 +157,7 @@ class Plan:
         if "ablations" in self.parts:
             yield rival(AGNOSTIC)
             yield without_scores(detector.own)
-            random = random_starts(detector.own)
-            if random is not None:
-                yield random
+            yield random_starts(detector.own)
 
 
 def portrayed(files: Sequence[DataFile], name: str) -> DataFile | None:

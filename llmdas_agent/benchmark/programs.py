@@ -119,19 +119,15 @@ def rival(label: str) -> Candidate:
 
 def without_scores(own: Candidate) -> Candidate:
     """Return the same program with every score that it asks for zero: it learns nothing of the detector."""
-    text, _ = _answered(own.program.source, "zeros", of_training_rows=False)
-    return Candidate(WITHOUT_SCORES, SynthesisProgram(text), verified=False)
+    return Candidate(WITHOUT_SCORES, _rewritten(own.program, _ZEROS), verified=False)
 
 
-def random_starts(own: Candidate) -> Candidate | None:
-    """Return the same program with random scores for training rows, so that none of them is borderline.
+def random_starts(own: Candidate) -> Candidate:
+    """Return the same program with the scores of training rows dealt anew among those scored together.
 
-    None when it does not ask for the scores of training rows: there is nothing to take out then.
+    Which of them are borderline is then chance, while made rows keep their scores.
     """
-    text, changed = _answered(own.program.source, "random.random", of_training_rows=True)
-    if not changed:
-        return None
-    return Candidate(RANDOM_STARTS, SynthesisProgram(text), verified=False)
+    return Candidate(RANDOM_STARTS, _rewritten(own.program, _DEALT_ANEW), verified=False)
 
 
 def as_synthesizer(candidate: Candidate, card: DetectorCard) -> Synthesizer:
@@ -162,43 +158,49 @@ class _Measured(Synthesizer):
         """Let it pass."""
 
 
-def _answered(source: str, made_by: str, *, of_training_rows: bool) -> tuple[str, int]:
-    """Return a program whose questions are answered by a numpy function, and how many they were."""
-    tree = ast.parse(source)
-    entry = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == ENTRY_POINT)
-    training_rows = entry.args.args[2].arg if of_training_rows else None
-    answers = _Answers(made_by, training_rows)
-    tree = ast.fix_missing_locations(answers.visit(tree))
+_ZEROS = """
+import numpy as plain_numpy
+
+def answered(model, rows):
+    return plain_numpy.zeros(len(rows))
+"""
+_DEALT_ANEW = """
+import numpy as plain_numpy
+
+known_rows = set()
+
+def answered(model, rows):
+    scores = plain_numpy.array(model.predict_score(rows))
+    told = plain_numpy.array(rows).tolist()
+    known = plain_numpy.array([tuple(row) in known_rows for row in told], dtype=bool)
+    scores[known] = plain_numpy.random.permutation(scores[known])
+    return scores
+"""
+
+
+def _rewritten(program: SynthesisProgram, answers: str) -> SynthesisProgram:
+    """Return a program whose questions for scores go to the function ``answered`` of another text."""
+    tree = _Asks().visit(ast.parse(program.source))
+    if answers is _DEALT_ANEW:
+        entry = next(
+            node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == ENTRY_POINT
+        )
+        noted = f"known_rows.update(map(tuple, {entry.args.args[2].arg}.tolist()))"
+        entry.body[:0] = ast.parse(noted).body
     # a docstring and __future__ imports have to stay first
     start = sum(
         isinstance(node, ast.Expr) or (isinstance(node, ast.ImportFrom) and node.module == "__future__")
         for node in tree.body
     )
-    tree.body.insert(start, ast.parse("import numpy as plain_numpy").body[0])
-    return ast.unparse(tree), answers.count
+    tree.body[start:start] = ast.parse(answers).body
+    return SynthesisProgram(ast.unparse(ast.fix_missing_locations(tree)))
 
 
-class _Answers(ast.NodeTransformer):
-    """Puts a numpy function of the number of rows in place of questions for scores.
-
-    With `training_rows`, only of those questions whose argument names the training rows.
-    """
-
-    def __init__(self, made_by: str, training_rows: str | None) -> None:
-        self.made_by = made_by
-        self.training_rows = training_rows
-        self.count = 0
+class _Asks(ast.NodeTransformer):
+    """Turns ``model.predict_score(rows)`` into ``answered(model, rows)``."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        asks = isinstance(node.func, ast.Attribute) and node.func.attr == _SCORE and len(node.args) == 1
-        if not asks:
+        if not (isinstance(node.func, ast.Attribute) and node.func.attr == _SCORE and len(node.args) == 1):
             return node
-        names = {part.id for part in ast.walk(node.args[0]) if isinstance(part, ast.Name)}
-        if self.training_rows is not None and self.training_rows not in names:
-            return node
-        self.count += 1
-        call = ast.parse(f"plain_numpy.{self.made_by}(len(rows))", mode="eval").body
-        assert isinstance(call, ast.Call)
-        call.args[0].args = [node.args[0]]  # type: ignore[attr-defined]
-        return call
+        return ast.Call(ast.Name("answered", ast.Load()), [node.func.value, *node.args], [])

@@ -28,7 +28,6 @@ def benchmark(sets: Path, tmp_path_factory: pytest.TempPathFactory) -> Benchmark
         [detector("pca"), detector("ecod")],
         mode="paper",
         classifiers=("forest", "svc"),
-        seeds=2,
         peers=("knn", "lunar"),
     )
     run_plan(plan, folder, Processes(1), command="llmdas-agent bench run sets/")

@@ -48,7 +48,6 @@ def test_the_jobs_of_a_killed_worker_are_done_by_others(
         mode="paper",
         peers=("knn",),
         parts=("rivals",),
-        seeds=2,
     )
     total = len(plan.jobs())
 
