@@ -3,7 +3,7 @@
 import numpy as np
 
 # least distance from normal rows, in multiples of their own spacing
-STRENGTH = 1.5
+STRENGTH = 1.25
 # share of the rows that the detector is to take for normal, where there are so many
 HIDDEN_SHARE = 0.6
 
