@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_server import by_turn, serve
+from fake_server import by_turn, says, serve
 from test_chat import COPIES, reply
 
 from llmdas_agent.programs import SynthesisProgram
 from llmdas_agent.registry import Registry
 from places import ROOT
 
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 Command = Callable[..., tuple[int, str, str]]
 
 NUMBER = 735141.29375
@@ -50,6 +50,7 @@ MODEL = ("--model", "openai:fake", "--base-url")
 TALKING = {
     "add-detector": ("add-detector", ROOT / "detector_cards" / "pca.yaml", "--max-rounds", "3", *MODEL),
     "compare": ("compare", "--models", "fake", "--detectors", "tells", "--max-rounds", "3", "--base-url"),
+    "refine": ("refine", "tells", "--rounds", "1", "--minutes", "2", "--jobs", "1", *MODEL),
 }
 """Commands of the half that talks, each up to the address of its model."""
 
@@ -113,16 +114,16 @@ def test_no_value_of_a_table_reaches_the_half_that_talks(
     before = files(home)
     (tmp_path / "tmp").mkdir()
     noise = {"OPENAI_LOG": "debug", "LLMDAS_DEBUG": "1", "TMPDIR": str(tmp_path / "tmp")}
-    with serve(by_turn(*map(reply, (RAISES, PRINTS, COPIES)))) as server:
+    with serve(*[says(reply(text)) for text in (RAISES, PRINTS, COPIES)]) as server:
         ended = run([*on_two_scenarios, *map(str, TALKING[talking]), server.url], noise)
         assert ended.returncode in (0, 5), ended.stderr
         sent = [one.body + repr(one.headers).encode() for one in server.received]
-    assert len(sent) == 3, "it revised twice"
+    assert len(sent) >= 2, "it revised"
     assert any(b"cannot use" in body for body in sent), "what a program raised on toy data is its feedback"
     after = files(home, tmp_path / "tmp")
     written = {path: raw for path, raw in after.items() if before.get(path) != raw}
     names = {path.name for path in written}
-    assert {"checkpoint.sqlite", "journal.jsonl", "report.json", "profile.json", "run.json"} <= names
+    assert {"journal.jsonl", "report.json", "profile.json", "run.json"} <= names
     assert [path for path, raw in written.items() if holds_a_canary(raw)] == []
     assert [body for body in sent if holds_a_canary(body)] == []
     assert not holds_a_canary(ended.stdout.encode() + ended.stderr.encode())
@@ -144,15 +145,16 @@ class Leaky:
 '''
 
 
-def test_what_a_detector_raises_stays_out_of_the_conversation(cli: Cli, home: Path, tmp_path: Path) -> None:
+def test_what_a_detector_raises_stays_out_of_the_conversation(home: Path, tmp_path: Path) -> None:
     (tmp_path / "leaky_detector.py").write_text(LEAKY, encoding="utf-8")
     card = tmp_path / "leaky.yaml"
     card.write_text(
         "name: leaky\nfull_name: Leaky\nbuild:\n  class: leaky_detector.Leaky\n", encoding="utf-8"
     )
     with serve(by_turn(*map(reply, (RAISES, COPIES, PRINTS)))) as server:
-        flags = ("--max-rounds", "3", *MODEL, server.url)
-        ended = cli("add-detector", card, *flags, env={"PYTHONPATH": str(tmp_path)})
+        flags = ["add-detector", str(card), "--max-rounds", "3", *MODEL, server.url]
+        # on all scenarios: it does not fit them all
+        ended = run([sys.executable, "-m", "llmdas_agent", *flags], {"PYTHONPATH": str(tmp_path)})
         assert ended.returncode == 5, ended.stderr
         assert len(server.asked) == 4, "it was asked for a description first"
         assert not any(holds_a_canary(one.body) for one in server.asked)
