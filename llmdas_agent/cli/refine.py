@@ -35,22 +35,24 @@ MINUTES = 10.0
 
 _ANY_ROUNDS = 10_000
 
+AllOption = Annotated[bool, typer.Option("--all", help="Every detector that has a synthesizer.")]
+StaleOption = Annotated[
+    bool, typer.Option("--stale", help="Only where packages changed and it no longer passes; quiet.")
+]
+RoundsOption = Annotated[int | None, typer.Option(min=1, help="Rounds of the search.  [default: no cap]")]
+MinutesOption = Annotated[
+    float | None, typer.Option(min=0, help="Time of the search for each detector.  [default: 10]")
+]
+JobsOption = Annotated[int | None, typer.Option(min=1, help="Cores to use.  [default: all that are given]")]
+
 
 def refine(
     name: Annotated[str | None, typer.Argument(help="The detector, as in `llmdas-agent list`.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every detector that has a synthesizer.")] = False,
-    stale: Annotated[
-        bool, typer.Option("--stale", help="Only where packages changed and it no longer passes; quiet.")
-    ] = False,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="Rounds of the search.  [default: no cap]")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0, help="Time of the search for each detector.  [default: 10]")
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Cores to use.  [default: all that are given]")
-    ] = None,
+    all_: AllOption = False,
+    stale: StaleOption = False,
+    rounds: RoundsOption = None,
+    minutes: MinutesOption = None,
+    jobs: JobsOption = None,
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
     max_cost: MaxCostOption = None,
