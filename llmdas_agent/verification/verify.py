@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..config import SandboxLimits
@@ -29,6 +30,9 @@ ROWS = 100
 
 _LIMITS = SandboxLimits(wall_seconds=10.0, cpu_seconds=10, score_rows=200_000)
 """Less than on a user's table: the largest toy table has 500 rows."""
+
+_LARGEST = 1e50
+"""What is larger overflows when it is squared in units of a narrow column."""
 
 _BEFORE_RUNNING = {
     "parse": "It is Python.",
@@ -244,9 +248,16 @@ def _seed(bench: ToyBench, toy: FittedToy) -> int:
 
 def _run(program: SynthesisProgram, toy: FittedToy, seed: int) -> SandboxResult:
     try:
-        return run_program(
+        made = run_program(
             program, n_samples=ROWS, X_train=toy.X_train, score=toy.score, seed=seed, limits=_LIMITS
         )
+        if np.abs(made.rows).max() > _LARGEST:
+            raise ProgramError(
+                f"the program made values beyond {_LARGEST:g}",
+                code="result",
+                hint="Keep to the range of the training rows and what lies around it",
+            )
+        return made
     except ProgramError as error:
         rows, columns = toy.X_train.shape
         raise ProgramError(

@@ -124,6 +124,12 @@ def test_a_program_that_breaks_its_contract_is_broken_off_there(code: str) -> No
         assert "30 rows and 5 columns" in verdict.message
 
 
+def test_rows_too_far_out_for_arithmetic_are_refused() -> None:
+    report = verify(written("return picked * 1e200"), bench(PCA))
+    assert failed(report) == ["result"]
+    assert "values beyond 1e+50" in report.verdicts[-1].message
+
+
 def test_a_program_that_does_not_end_is_said_to_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("llmdas_agent.verification.verify")
     monkeypatch.setattr(module, "_LIMITS", SandboxLimits(wall_seconds=1.0))
