@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from llmdas_agent.agent.embedded import STRATEGIES, compose
 from llmdas_agent.agent.outbox import Outbox
-from llmdas_agent.agent.refinement import Arena, Outcome, allow, begin, refine
+from llmdas_agent.agent.refinement import Arena, Outcome, allow, begin, refine, walk
 from llmdas_agent.agent.refinement.archive import Archive, Entry, frontier
 from llmdas_agent.agent.refinement.asking import ChatImprover
 from llmdas_agent.agent.refinement.breeding import Breeder, Genome
@@ -33,6 +34,7 @@ from llmdas_agent.agent.refinement.stale import standing
 from llmdas_agent.agent.runs import Event, RunFolder
 from llmdas_agent.agent.settings import ModelSettings
 from llmdas_agent.cards import load_card
+from llmdas_agent.cli import refine as cli_refine
 from llmdas_agent.config import Budget
 from llmdas_agent.detectors import DetectorSource
 from llmdas_agent.errors import InputError
@@ -417,3 +419,19 @@ def test_a_synthesizer_is_verified_again_when_versions_change_and_only_then() ->
     broken = Proposal(SynthesisProgram(BROKEN), "none", "none", "broken")
     found = standing(replace(synthesizer, proposal=broken, report=old))
     assert (found.word, "fails run" in found.reason) == ("fails", True)
+
+
+def test_add_detector_refines_what_it_has_just_accepted(
+    command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "Arena", lambda: TINY)
+    monkeypatch.setattr(cli_refine, "MINUTES", 0.0)
+    card = Path(__file__).resolve().parents[2] / "examples" / "cards" / "hbos.yaml"
+    code, out, _ = command("add-detector", card, "--refine", "--json")
+    data = json.loads(out)
+    assert (code, data["status"]) == (0, "accepted")
+    refined = data["refinement"]
+    assert (refined["detector"], refined["rounds"], refined["programs"]) == ("hbos", 0, 1)
+    first = Archive(RunFolder(Path(refined["run"])))[1]
+    assert first.proposal.program.digest == data["report"]["program_digest"]
+    assert first.quality is not None or not first.accepted
