@@ -174,7 +174,10 @@ def test_what_one_cell_cannot_say_the_sum_cannot(tmp_path: Path) -> None:
 KILLED = """
 import os, pathlib, signal, sys
 from functools import partial
-import langchain_openai  # once, not in every child
+# once, not in every child
+import langchain_openai
+import pyod.models.pca
+import llmdas_agent.verification.html
 from llmdas_agent.agent import steps
 from llmdas_agent.agent.comparison import Comparison
 from llmdas_agent.agent.side_by_side import walk
@@ -226,13 +229,14 @@ print(walks)
 """
 
 
+@pytest.mark.timeout(900)
 def test_a_comparison_killed_on_its_way_pays_nothing_twice(tmp_path: Path, card_file: Path) -> None:
     with serve(by_turn(reply(BROKEN), reply(COPIES))) as server:
         ended = subprocess.run(
             [sys.executable, "-c", KILLED, str(tmp_path), server.url, str(card_file)],
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=880,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
         assert ended.returncode == 0, ended.stderr
