@@ -39,7 +39,7 @@ def running_cluster(folder: Path, count: int, *, importable: Path = ROOT / "test
         )
 
     scheduler = start("dask_scheduler", "--host", "127.0.0.1", "--port", "0")
-    own = ("--no-nanny", "--nthreads", "1", "--local-directory", str(folder))
+    own = ("--no-nanny", "--nthreads", "1", "--death-timeout", "60", "--local-directory", str(folder))
     workers = [start("dask_worker", *own) for _ in range(count)]
     try:
         while not told.exists():
