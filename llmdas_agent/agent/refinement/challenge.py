@@ -1,9 +1,11 @@
-"""The challenge: the best program of a search that passes everywhere, and its duel with the incumbent."""
+"""The challenge: which program of a search is the best on new seeds, and its duel with the incumbent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import numpy as np
 
 from ...detectors import DetectorSource
 from ...programs import SynthesisProgram
@@ -13,12 +15,12 @@ from ...verification import ToyBench, verify
 from ..runs import RunFolder
 from .archive import Archive, Entry
 from .duel import Duel, duel
-from .quality import Arena
+from .quality import Arena, HeldApart
 
 __all__ = ["Challenge", "challenge", "register"]
 
-_MOST = 5
-"""How many programs are checked on all scenarios before the search counts as fruitless."""
+_CONTENDERS = 8
+"""How many programs of a search are measured again, to find the challenger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def challenge(folder: RunFolder, incumbent: Synthesizer, arena: Arena) -> Challe
     bench = ToyBench(source, folder.seed, arena.scenarios)
     program = incumbent.proposal.program
     standing = verify(program, bench).accepted
-    entry, report = _challenger(folder, program, bench)
+    runoff = arena.held_apart(source, folder.seed, "runoff", Duel.earlier(folder))
+    entry, report = _challenger(_contenders(folder, program), runoff, bench)
     if entry is None or not standing:
         return Challenge(incumbent, standing, entry, report)
     met = Duel.read(folder)
@@ -82,13 +85,26 @@ def challenge(folder: RunFolder, incumbent: Synthesizer, arena: Arena) -> Challe
     return Challenge(incumbent, standing, entry, report, met)
 
 
-def _challenger(
-    folder: RunFolder, incumbent: SynthesisProgram, bench: ToyBench
-) -> tuple[Entry, VerificationReport] | tuple[None, None]:
-    """Return the best program that was found to be better than the incumbent and passes on all scenarios."""
+def _contenders(folder: RunFolder, incumbent: SynthesisProgram) -> list[Entry]:
+    """Return programs that the search found to be better than the incumbent, spread over all of them.
+
+    The best ones alone may owe it to luck: near rows are good until they are too near on another seed.
+    """
     valid = Archive(folder).valid
-    own = next((k for k, one in enumerate(valid) if one.proposal.program == incumbent), len(valid))
-    for entry in valid[: min(own, _MOST)]:
+    better = valid[
+        : next((k for k, one in enumerate(valid) if one.proposal.program == incumbent), len(valid))
+    ]
+    places = np.linspace(0, len(better) - 1, min(_CONTENDERS, len(better))).round().astype(int)
+    return [better[place] for place in places]
+
+
+def _challenger(
+    contenders: list[Entry], runoff: HeldApart, bench: ToyBench
+) -> tuple[Entry, VerificationReport] | tuple[None, None]:
+    """Return the contender that is the best on new seeds, of those that pass on all scenarios."""
+    measured = runoff.measure([entry.proposal.program for entry in contenders]) if contenders else []
+    lasting = [pair for pair in zip(contenders, measured, strict=True) if not pair[1].failure]
+    for entry, _ in sorted(lasting, key=lambda pair: (-pair[1].mean, pair[0].number)):
         report = verify(entry.proposal.program, bench)
         if report.accepted:
             return entry, report

@@ -28,7 +28,7 @@ __all__ = ["Arena", "HeldApart", "Quality"]
 
 Scenarios = tuple[Scenario, ...]
 
-Purpose = Literal["search", "duel"]
+Purpose = Literal["search", "runoff", "duel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Arena:
     scenarios : tuple of Scenario
         All of them, at least two; `all_scenarios` when left out.
     search_pairs, duel_pairs : int
-        Fewest pairs of scenario and seed that quality is measured on, in the search and in the duel.
+        Fewest pairs of scenario and seed that quality is measured on, in the search and after it.
     """
 
     scenarios: Scenarios = field(default_factory=all_scenarios)
@@ -66,12 +66,13 @@ class Arena:
             The detector.
         seed : int
             The run's.
-        purpose : {"search", "duel"}
+        purpose : {"search", "runoff", "duel"}
             What for; purposes share no seed.
         earlier : int
             How many duels the run has seen; each has seeds of its own.
         """
-        which, pairs = {"search": (1, self.search_pairs), "duel": (2, self.duel_pairs)}[purpose]
+        which = ("search", "duel", "runoff").index(purpose) + 1
+        pairs = self.search_pairs if purpose == "search" else self.duel_pairs
         return HeldApart(source, self.apart, np.random.default_rng([seed, which, earlier]), pairs)
 
 
