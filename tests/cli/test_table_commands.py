@@ -73,8 +73,11 @@ def test_fit_tells_what_each_part_contributes(cli: Cli, copy: Path) -> None:
     ended = cli("fit", "ecod", "normal.csv", "--output", "ecod", "--json", cwd=copy)
     data = json.loads(ended.stdout)
     assert data["rows"] == 250
-    assert data["weights"]["base"] == 1
-    assert 0 <= data["weights"]["classifier"] <= 1
+    told = data["weights"]
+    assert set(told) == {"base", "neighbours", "tails", "classifier"}
+    # 250 rows: the neighbours are trusted, and the base still speaks
+    assert 0.5 < told["base"] < told["neighbours"] < 1
+    assert 0 <= told["classifier"] < 1
     assert data["reason"]
 
 
