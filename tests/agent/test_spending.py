@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -201,12 +201,14 @@ class TestKept:
 class TestCap:
     """The server bills; the cap holds against its bill, whatever it says and however it fails."""
 
-    @given(st.integers(min_value=0, max_value=12_000), st.randoms(use_true_random=False), st.booleans())
+    @given(st.integers(min_value=0, max_value=12_000), st.integers(min_value=0), st.booleans())
     @examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_it_is_never_passed(
-        self, tmp_path: Path, priced: None, cap: int, chance: random.Random, in_money: bool
+        self, tmp_path: Path, priced: None, cap: int, seed: int, in_money: bool
     ) -> None:
-        folder = tmp_path / f"{cap}-{chance.random()}"
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        # the server answers from threads of its own, where hypothesis may not draw
+        chance, words_chance = random.Random(seed), random.Random(seed + 1)
         bill: list[tuple[int, int]] = []
 
         def billing(handler: Any) -> None:
@@ -228,12 +230,11 @@ class TestCap:
             asked = model(server, folder, **caps)
             with pytest.raises(BudgetExceededError) as caught:
                 for number in range(100):
-                    words = "ein Wörtchen 你好 \n" * chance.randint(0, 30)
+                    words = "ein Wörtchen 你好 \n" * words_chance.randint(0, 30)
                     with suppress(ChatModelError):  # three resets in a row
                         asked.ask([*QUESTION, ("ai", words), ("human", "?")], attempt=str(number))
         assert billed() <= amount
         assert ("--max-cost" if in_money else "--max-tokens") in str(caught.value)
-        shutil.rmtree(folder, ignore_errors=True)
 
     def test_a_request_that_might_pass_it_never_leaves(self, tmp_path: Path) -> None:
         with serve(says("a", usage=used(60, 10))) as server:
