@@ -111,7 +111,7 @@ def surprise(normal: Array, scores: Array) -> Array:
         In nats, from about 0 upwards.
     """
     ordered = np.sort(normal)
-    size = max(float(np.abs(ordered).max()), 1e-300)
+    size = max(float(np.abs(ordered).max()), 1e-9)
     start = float(np.quantile(ordered, _TAIL))
     excess = max(float(np.mean(ordered[ordered >= start] - start)), 1e-6 * size)
     at_or_above = len(ordered) - np.searchsorted(ordered, np.minimum(scores, start), "left")

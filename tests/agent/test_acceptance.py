@@ -44,18 +44,19 @@ OWN = DetectorCard.model_validate(
 )
 
 
-@pytest.mark.parametrize("card", [*map(load_card, CARDS), OWN], ids=lambda card: card.name)
+SLOW = {"abod", "cd", "cof", "inne", "kpca", "sod", "sos"}
+"""They take one to five minutes each; benchmarks/embedded_proposer.py runs them all."""
+
+QUICK = [card for card in map(load_card, CARDS) if card.name not in SLOW]
+
+
+@pytest.mark.parametrize("card", [*QUICK, OWN], ids=lambda card: card.name)
 def test_a_program_is_found_for_every_card(card: DetectorCard) -> None:
     proposer = EmbeddedProposer()
     folder = graph.begin(card, proposer=proposer.name)
     result = graph.run(folder, proposer)
     assert result.status == "accepted", result.reason
     assert Registry().get(card.name).origin == "registered"
-    if card.name == "gmm":
-        # nearly perfect on Gaussian rows: what is hard for it lies in a narrow band, found by revising
-        assert result.best is not None
-        assert result.best > 1
-        assert not folder.report(1).accepted
 
 
 @pytest.mark.parametrize("name", SHIPPED)

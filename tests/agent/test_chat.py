@@ -436,3 +436,32 @@ def test_a_run_killed_after_any_write_asks_nothing_twice(
         for number in range(kills + 1)
     }
     assert programs == {take_program(GOOD).source}
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "code"), [("--max-rounds", "exhausted", 5), ("--max-time", "budget_exceeded", 6)]
+)
+def test_no_accepted_program_means_a_non_zero_exit_and_nothing_registered(
+    home: Path, tmp_path: Path, limit: str, status: str, code: int
+) -> None:
+    card = ROOT / "examples" / "cards" / "gmm.yaml"
+    with serve(says(reply(COPIES))) as server:
+        model = ["--model", "openai:some-model", "--base-url", server.url]
+        command = [
+            sys.executable,
+            "-m",
+            "llmdas_agent",
+            "add-detector",
+            str(card),
+            limit,
+            "1",
+            "--json",
+            *model,
+        ]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stderr
+    data = json.loads(ended.stdout)
+    assert data["status"] == status
+    assert "def generate_hard_anomalies" in Path(data["program"]).read_text()
+    assert "<strong>Not accepted</strong>" in Path(data["html"]).read_text(encoding="utf-8")
+    assert not (home / "synthesizers" / "gmm").exists()

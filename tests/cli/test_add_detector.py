@@ -59,22 +59,6 @@ def test_json_is_one_object_on_stdout(cli: Cli, home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "status", "code"), [("--max-rounds", "exhausted", 5), ("--max-time", "budget_exceeded", 6)]
-)
-def test_no_accepted_program_means_a_non_zero_exit_and_nothing_registered(
-    cli: Cli, home: Path, limit: str, status: str, code: int
-) -> None:
-    # a one-component mixture is nearly perfect on Gaussian scenarios: the first program does not pass
-    ended = cli("add-detector", EXAMPLES / "gmm.yaml", limit, "1", "--json")
-    assert ended.returncode == code, ended.stderr
-    data = json.loads(ended.stdout)
-    assert data["status"] == status
-    assert Path(data["program"]).read_text().startswith('"""Hard anomalies')
-    assert "<strong>Not accepted</strong>" in Path(data["html"]).read_text(encoding="utf-8")
-    assert not (home / "synthesizers" / "gmm").exists()
-
-
-@pytest.mark.parametrize(
     ("card", "code", "told"),
     [
         (None, 3, "nothing.yaml: no such file"),

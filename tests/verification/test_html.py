@@ -42,7 +42,7 @@ import numpy as np
 
 
 def generate_hard_anomalies(n_samples, model, X_train, rng):
-    return X_train.mean(axis=0) + 1e60 * rng.normal(size=(n_samples, X_train.shape[1]))
+    return X_train.mean(axis=0) + 1e40 * rng.normal(size=(n_samples, X_train.shape[1]))
 """
 STYLE = (Path(html_package.__file__).parent / "report.css").read_text(encoding="utf-8")
 ATTACK = "</pre></style><script>alert(1)</script><img src=http://127.0.0.1/x onerror=alert(1)>\"'>"
