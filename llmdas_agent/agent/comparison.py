@@ -23,9 +23,9 @@ from typing import Any
 
 from ..cards import DetectorCard, dump_card
 from ..config import Budget, data_dir
-from ..errors import InputError, ModelFolderError, UnknownNameError, did_you_mean
+from ..errors import InputError, ModelFolderError
 from ..files import write_whole
-from .runs import Status
+from .runs import Status, folder_named
 from .spending import Spending
 
 __all__ = ["Cell", "Comparison"]
@@ -163,12 +163,7 @@ class Comparison:
         ModelFolderError
             When the folder is no whole comparison.
         """
-        home = data_dir() / "comparisons"
-        path = home / name if (home / name).is_dir() else Path(name)
-        if not path.is_dir():
-            known = [entry.name for entry in home.iterdir()] if home.is_dir() else []
-            hint = did_you_mean(name, known)
-            raise UnknownNameError(f"there is no comparison '{name}'", where=str(home), hint=hint)
+        path = folder_named(name, data_dir() / "comparisons", "comparison")
         try:
             return cls(path)
         except (OSError, ValueError, KeyError, TypeError) as error:

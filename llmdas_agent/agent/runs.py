@@ -36,7 +36,7 @@ from ..programs import Proposal, SynthesisProgram
 from ..report import BlindSpotProfile, VerificationReport
 from .proposers import Attempt
 
-__all__ = ["ENDED", "Event", "Listener", "Result", "RunFolder", "Status", "only_one"]
+__all__ = ["ENDED", "Event", "Listener", "Result", "RunFolder", "Status", "folder_named", "only_one"]
 
 Status = Literal["accepted", "exhausted", "budget_exceeded", "error"]
 
@@ -175,11 +175,7 @@ class RunFolder:
         ModelFolderError
             When the folder is no whole run.
         """
-        runs = data_dir() / "runs"
-        path = runs / run if (runs / run).is_dir() else Path(run)
-        if not path.is_dir():
-            known = [entry.name for entry in runs.iterdir()] if runs.is_dir() else []
-            raise UnknownNameError(f"there is no run '{run}'", where=str(runs), hint=did_you_mean(run, known))
+        path = folder_named(run, data_dir() / "runs", "run")
         try:
             return cls(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -266,6 +262,31 @@ class RunFolder:
         """Return how the run ended, or None while it has not."""
         path = self.path / "result.json"
         return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def folder_named(name: str, home: Path, what: str) -> Path:
+    """Return the folder of this name in `home`, or the one at this path.
+
+    Parameters
+    ----------
+    name : str
+        A name, or a path.
+    home : Path
+        Where folders of this kind lie; it need not exist.
+    what : str
+        What they are, such as ``run``, for the message.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest name that exists.
+    """
+    path = home / name if (home / name).is_dir() else Path(name)
+    if not path.is_dir():
+        known = [entry.name for entry in home.iterdir()] if home.is_dir() else []
+        hint = did_you_mean(name, known)
+        raise UnknownNameError(f"there is no {what} '{name}'", where=str(home), hint=hint)
+    return path
 
 
 def only_one(lock: Path, what: str) -> Any:
