@@ -28,6 +28,9 @@ BROAD = ("local_step", "outward")
 RESERVE = "local_step"
 """Makes rows where a strategy's own candidates are too probable, as between halves of one dense region."""
 
+_WIDTH = 110
+"""Letters in a line of a program, as in a line of this package."""
+
 _HEADER = '''"""Hard anomalies by {makers}; by {reserve} where those would be too probable."""
 
 import numpy as np
@@ -169,13 +172,12 @@ def compose(plan: Sequence[Strategy], strength: float, *, hidden_share: float = 
     -------
     Proposal
     """
-    makers = ", ".join(strategy.name for strategy in plan)
     needed = dict.fromkeys([strategy.name for strategy in plan] + [RESERVE])
     named = ", ".join(dict.fromkeys(strategy.name for strategy in plan))
     parts = [
         _HEADER.format(makers=named, reserve=RESERVE, strength=strength, hidden_share=hidden_share),
         *(_read(name) for name in needed),
-        f"MAKERS = ({makers},)\n",
+        _assigned([strategy.name for strategy in plan]),
         _read("frame"),
     ]
     return Proposal(
@@ -185,6 +187,14 @@ def compose(plan: Sequence[Strategy], strength: float, *, hidden_share: float = 
         strategy=_plan_name(plan),
         strength=strength,
     )
+
+
+def _assigned(makers: Sequence[str]) -> str:
+    """Return the line that names the makers, or the lines, as a formatter leaves them."""
+    line = f"MAKERS = ({', '.join(makers)}{',' if len(makers) == 1 else ''})\n"
+    if len(line) <= _WIDTH + 1:
+        return line
+    return "MAKERS = (\n" + "".join(f"    {name},\n" for name in makers) + ")\n"
 
 
 def _plan_name(plan: Sequence[Strategy]) -> str:

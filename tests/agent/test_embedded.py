@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,3 +154,23 @@ def test_a_program_is_plain_source_that_a_person_can_read() -> None:
     defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     assert defined[-1] == "generate_hard_anomalies"
     assert [s.name for s in STRATEGIES[:3]] == defined[:3]
+
+
+def test_programs_are_written_as_a_formatter_leaves_them(tmp_path: Path) -> None:
+    pytest.importorskip("ruff", reason="the formatter is a tool of development")
+    alone = [(strategy,) for strategy in STRATEGIES]
+    plans = [*alone, *itertools.permutations(STRATEGIES, 2), STRATEGIES]
+    # lines of 110 letters, which just fit, and of 111
+    recombine, components = STRATEGIES[:2]
+    plans += [(*[recombine] * (9 - more), *[components] * more) for more in (2, 3)]
+    for k, plan in enumerate(plans):
+        for strength in (0.25, 1.0, 7.123):
+            program = compose(plan, strength, hidden_share=strength / 8).program
+            (tmp_path / f"{k}_{strength}.py").write_text(program.source, encoding="utf-8")
+    settings_of_the_project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    command = [sys.executable, "-m", "ruff", "format", "--diff", "--no-cache"]
+    found = subprocess.run(
+        [*command, "--config", settings_of_the_project, tmp_path], capture_output=True, text=True
+    )
+    assert (found.returncode, found.stdout) == (0, ""), found.stderr
+    assert f"{3 * len(plans)} files already formatted" in found.stderr
