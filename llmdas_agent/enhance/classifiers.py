@@ -1,4 +1,4 @@
-"""The classifier that tells normal rows from made ones."""
+"""The classifiers that tell normal rows from made ones."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import rbf_kernel
 
 from .spaces import Quantile, Space, Standard, Whitened, usable_columns
 
-__all__ = ["KernelClassifier", "MadeRowClassifiers"]
+__all__ = ["KernelClassifiers", "MadeRowClassifiers"]
 
 Array = NDArray[np.float64]
 
@@ -22,8 +23,10 @@ _MAX_ITERATIONS = 300
 _WIDTHS = (3.0, 1.0)
 
 
-class KernelClassifier:
-    """Logistic regression on a Gaussian kernel's Nystroem features (Williams and Seeger, 2001).
+class KernelClassifiers:
+    """A logistic regression for each family, on one Gaussian kernel's Nystroem features.
+
+    Williams and Seeger (2001). The families share the landmarks, so that a row meets the kernel once.
 
     Parameters
     ----------
@@ -37,25 +40,24 @@ class KernelClassifier:
         self.width = width
         self.random_state = random_state
 
-    def fit(self, normal: Array, made: Array) -> Self:
-        """Fit on normal rows, shape (n, k), and made ones, shape (m, k), which weigh the same in all."""
-        rows = np.vstack([normal, made])
-        weights = np.repeat([1.0, len(normal) / len(made)], [len(normal), len(made)])
-        self.features_ = Nystroem(
-            gamma=self.width / _median_squared_distance(normal, self.random_state),
-            n_components=min(_LANDMARKS, len(normal)),
-            random_state=self.random_state,
+    def fit(self, normal: Array, families: Sequence[Array]) -> Self:
+        """Fit on normal rows, shape (n, k), and made ones, each (m, k), which weigh the same in all."""
+        rows = np.vstack([normal, *families])
+        self.gamma_ = self.width / _median_squared_distance(normal, self.random_state)
+        features = Nystroem(
+            gamma=self.gamma_, n_components=min(_LANDMARKS, len(rows)), random_state=self.random_state
         ).fit(rows)
-        self.model_ = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_MAX_ITERATIONS).fit(
-            self.features_.transform(rows),
-            np.repeat([0, 1], [len(normal), len(made)]),
-            sample_weight=weights,
-        )
+        of_normal = features.transform(normal)
+        models = [_told_apart(of_normal, features.transform(made)) for made in families]
+        self.landmarks_ = features.components_
+        self.weights_ = features.normalization_.T @ np.vstack([model.coef_ for model in models]).T
+        self.intercepts_ = np.concatenate([model.intercept_ for model in models])
         return self
 
     def score(self, rows: Array) -> Array:
-        """Return log odds of being made, shape (m,)."""
-        return np.asarray(self.model_.decision_function(self.features_.transform(rows)))
+        """Return log odds of being made, shape (families, m)."""
+        kernel = rbf_kernel(rows, self.landmarks_, gamma=self.gamma_)
+        return np.asarray((kernel @ self.weights_ + self.intercepts_).T)
 
 
 class MadeRowClassifiers:
@@ -84,25 +86,26 @@ class MadeRowClassifiers:
             [Standard().fit(chosen), Quantile().fit(chosen)],
             [Whitened().fit(chosen)],
         ]
-        self.classifiers_: list[list[KernelClassifier]] = []
-        for space, width in zip(self.spaces_, _WIDTHS, strict=True):
-            view = _view(space, chosen)
-            self.classifiers_.append(
-                [
-                    KernelClassifier(width, self.random_state).fit(view, _view(space, made[:, self.columns_]))
-                    for made in families
-                ]
+        self.classifiers_ = [
+            KernelClassifiers(width, self.random_state).fit(
+                _view(space, chosen), [_view(space, made[:, self.columns_]) for made in families]
             )
+            for space, width in zip(self.spaces_, _WIDTHS, strict=True)
+        ]
         return self
 
     def score(self, Z: Array) -> Array:
         """Return log odds of being made, shape (2 · families, m)."""
         chosen = Z[:, self.columns_]
-        rows = []
-        for space, classifiers in zip(self.spaces_, self.classifiers_, strict=True):
-            view = _view(space, chosen)
-            rows += [classifier.score(view) for classifier in classifiers]
-        return np.stack(rows)
+        pairs = zip(self.spaces_, self.classifiers_, strict=True)
+        return np.vstack([classifiers.score(_view(space, chosen)) for space, classifiers in pairs])
+
+
+def _told_apart(normal: Array, made: Array) -> LogisticRegression:
+    labels = np.repeat([0, 1], [len(normal), len(made)])
+    weights = np.repeat([1.0, len(normal) / len(made)], [len(normal), len(made)])
+    model = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_MAX_ITERATIONS)
+    return model.fit(np.vstack([normal, made]), labels, sample_weight=weights)
 
 
 def _view(space: Sequence[Space], Z: Array) -> Array:

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import log_ndtr
 
 from .spaces import Quantile, Whitened, usable_columns
 
@@ -45,5 +45,5 @@ class Tails:
 def _surprise(Q: Array) -> Array:
     inside = np.abs(Q)
     beyond = np.maximum(inside - _EDGE, 0.0)
-    told = -norm.logsf(np.minimum(inside, _EDGE)) - np.log(2.0) + 2.0 * np.log1p(beyond)
+    told = -log_ndtr(-np.minimum(inside, _EDGE)) - np.log(2.0) + 2.0 * np.log1p(beyond)
     return np.asarray(np.mean(told**_POWER, axis=1) ** (1 / _POWER))

@@ -17,7 +17,7 @@ OWN = frozenset(
     for name in (
         "detectors.SklearnDetector",
         "enhance.bases.CuredBase",
-        "enhance.classifiers.KernelClassifier",
+        "enhance.classifiers.KernelClassifiers",
         "enhance.classifiers.MadeRowClassifiers",
         "enhance.columns.CategoryColumn",
         "enhance.columns.NumberColumn",
