@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,12 +26,17 @@ from llmdas_agent.agent.refinement import Arena, Outcome, allow, begin, refine, 
 from llmdas_agent.agent.refinement.archive import Archive, Entry, frontier
 from llmdas_agent.agent.refinement.asking import ChatImprover
 from llmdas_agent.agent.refinement.breeding import Breeder, Genome
+from llmdas_agent.agent.refinement.challenge import ranked
 from llmdas_agent.agent.refinement.duel import duel
+from llmdas_agent.agent.refinement.html import render
+from llmdas_agent.agent.refinement.html.lineage import line_of
 from llmdas_agent.agent.refinement.improvers import Task
+from llmdas_agent.agent.refinement.pairing import pair as paired
 from llmdas_agent.agent.refinement.parents import choose
 from llmdas_agent.agent.refinement.quality import Quality
 from llmdas_agent.agent.refinement.search import CHILDREN, rounds_of
 from llmdas_agent.agent.refinement.stale import standing
+from llmdas_agent.agent.refinement.together import together
 from llmdas_agent.agent.runs import Event, RunFolder
 from llmdas_agent.agent.settings import ModelSettings
 from llmdas_agent.cards import load_card
@@ -54,6 +60,9 @@ TINY = Arena(FOUR, search_pairs=2, duel_pairs=6)
 MEDIOCRE = Genome(("local_step", "outward"), 5.0, 0.0)
 """It passes every check, and its rows are farther out than they need be."""
 
+FOUNDERS = (Genome(("recombine",), 2.5, 0.3), Genome(("tail",), 2.5, 0.3))
+"""Each is good where the other is not."""
+
 BROKEN = "def generate_hard_anomalies(n_samples, model, X_train, rng):\n    return X_train[0] / nothing\n"
 
 
@@ -71,6 +80,13 @@ def mediocre() -> Synthesizer:
 def begun(incumbent: Synthesizer, rounds: int = 2, **caps: float) -> RunFolder:
     Registry().add(incumbent)
     return begin(incumbent, improver="embedded", budget=Budget(rounds, 1e6, **caps))  # type: ignore[arg-type]
+
+
+def with_founders(folder: RunFolder) -> RunFolder:
+    """Give a run two more programs to begin with, so that already its first round puts two together."""
+    for child, genome in enumerate(FOUNDERS, start=2):
+        Archive(folder).add(genome.proposal(), round=0, child=child, parents=())
+    return folder
 
 
 def kept(folder: RunFolder) -> list[object]:
@@ -132,14 +148,17 @@ def test_quality_is_the_verification_score_and_no_other_formula() -> None:
 def test_any_number_of_jobs_comes_to_the_same(mediocre: Synthesizer) -> None:
     found = []
     for jobs in (1, 3):
-        folder = begin(mediocre, improver="embedded", budget=Budget(1, 1e6))
+        folder = with_founders(begin(mediocre, improver="embedded", budget=Budget(1, 1e6)))
         registry = Registry(folder.path / "registry")
         registry.add(mediocre)
         with at_most(jobs):
             outcome = refine(folder, Breeder(), registry=registry, arena=TINY)
         found.append((kept(folder), replace(outcome, seconds=0.0)))
     assert found[0] == found[1]
-    assert len(found[0][0]) > CHILDREN
+    last = Archive(folder).of_round(1)[-1]
+    assert (last.child, last.parents, last.together) == (CHILDREN, (2, 3), True)
+    assert last.proposal.program == together([genome.proposal().program for genome in FOUNDERS])
+    assert last.valid
 
 
 class _InterruptedError(Exception):
@@ -147,7 +166,7 @@ class _InterruptedError(Exception):
 
 
 def test_an_interruption_after_any_step_changes_nothing(mediocre: Synthesizer) -> None:
-    whole = begun(mediocre, rounds=1)
+    whole = with_founders(begun(mediocre, rounds=1))
     events: list[Event] = []
     outcome = refine(whole, Breeder(), listen=events.append, arena=TINY)
     assert outcome.status == "replaced"
@@ -156,7 +175,7 @@ def test_an_interruption_after_any_step_changes_nothing(mediocre: Synthesizer) -
         "check", "quality", "round", "program", "stop", "duel", "registered", "end",
     }  # fmt: skip
     Registry().rollback("hbos")
-    folder = begin(mediocre, improver="embedded", budget=Budget(1, 1e6))
+    folder = with_founders(begin(mediocre, improver="embedded", budget=Budget(1, 1e6)))
     # the first event of each kind ends the walk, and it begins again from what lies in the folder
     ended: set[str] = set()
 
@@ -176,7 +195,8 @@ def test_an_interruption_after_any_step_changes_nothing(mediocre: Synthesizer) -
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_end(mediocre: Synthesizer, tmp_path: Path) -> None:
-    whole, folder = (begin(mediocre, improver="embedded", budget=Budget(1, 1e6)) for _ in range(2))
+    budget = Budget(1, 1e6)
+    whole, folder = (with_founders(begin(mediocre, improver="embedded", budget=budget)) for _ in range(2))
     registry = Registry(tmp_path / "registry")
     registry.add(mediocre)
     script = (
@@ -186,7 +206,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_end(mediocre: Synthesizer, 
     )
     command = [sys.executable, "-c", script, str(folder.path), str(registry.root), str(Path(__file__).parent)]
     process = subprocess.Popen(command, start_new_session=True)
-    reported = folder.path / "attempts" / "03" / "report.json"
+    reported = folder.path / "attempts" / "05" / "report.json"
     while not reported.exists() and process.poll() is None:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
@@ -197,6 +217,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_end(mediocre: Synthesizer, 
     refine(folder, Breeder(), registry=registry, arena=TINY)
     refine(whole, Breeder(), registry=other, arena=TINY)
     assert kept(folder) == kept(whole)
+    assert [one.number for one in Archive(folder).entries if one.together] == [7]
 
 
 def test_a_program_does_not_win_against_itself_or_its_like() -> None:
@@ -279,13 +300,22 @@ def test_an_incumbent_that_does_not_pass_gives_way_to_one_that_does(mediocre: Sy
     assert "which the incumbent does not" in outcome.reason
 
 
-def entry(number: int, *values: float, round: int = 0, parents: tuple[int, ...] = ()) -> Entry:
+class Kept(Archive):
+    """An archive of these programs, which lies nowhere."""
+
+    def __init__(self, *entries: Entry) -> None:
+        self._entries = {one.number: one for one in entries}
+
+
+def entry(
+    number: int, *values: float, round: int = 0, parents: tuple[int, ...] = (), together: bool = False
+) -> Entry:
     report = VerificationReport(
         detector="hbos", program_digest="", seed=0, verdicts=(), complete=True, seconds=0, versions={}
     )
     quality = Quality({f"a/{k}": value for k, value in enumerate(values)})
     proposal = compose([STRATEGIES[0]], 1.0 + number)
-    return Entry(number, round, 1, parents, proposal, report, quality)
+    return Entry(number, round, 1, parents, proposal, report, quality, together)
 
 
 def test_the_frontier_holds_who_is_the_best_somewhere() -> None:
@@ -296,10 +326,6 @@ def test_the_frontier_holds_who_is_the_best_somewhere() -> None:
 
 
 def test_parents_are_good_and_seldom_tried() -> None:
-    class Kept(Archive):
-        def __init__(self, *entries: Entry) -> None:
-            self._entries = {one.number: one for one in entries}
-
     good, poor = entry(1, 0.9, 0.9), entry(2, 0.1, 0.95)
 
     def drawn(*more: Entry) -> list[tuple[int, int | None]]:
@@ -311,6 +337,52 @@ def test_parents_are_good_and_seldom_tried() -> None:
     assert drawn().count((1, 2)) > drawn().count((2, 1))
     failing = [replace(entry(k, round=1, parents=(1,)), report=None, quality=None) for k in range(3, 9)]
     assert drawn(*failing).count((1, 2)) < drawn(*failing).count((2, 1))
+
+
+def test_the_best_goes_with_one_that_is_good_where_it_is_not_and_each_pair_once() -> None:
+    best, clone, unlike = entry(1, 0.9, 0.5), entry(2, 0.89, 0.5), entry(3, 0.3, 0.8, round=1)
+    assert paired(Kept(best, clone), 5) is None, "nothing that the best does not do itself"
+    assert paired(Kept(best, clone, unlike), 5) == (best, unlike)
+    assert paired(Kept(best, clone, unlike), 1) is None, "it was found in this round"
+    tried = entry(4, 0.1, 0.1, round=2, parents=(3, 1), together=True)
+    assert paired(Kept(best, clone, unlike, tried), 5) is None
+    assert paired(Kept(best, clone, unlike, tried), 2) == (best, unlike)
+    both = Proposal(together([best.proposal.program, unlike.proposal.program]), "", "", "")
+    assert paired(Kept(best, unlike, replace(tried, parents=(3, 2), quality=None)), 5) == (best, unlike)
+    leading = replace(entry(4, 0.99, 0.6, round=2, parents=(1, 2), together=True), proposal=both)
+    assert paired(Kept(best, clone, unlike, leading), 5) == (best, unlike), "not four in one"
+
+
+def test_two_together_may_challenge_only_where_they_are_better_than_each_alone() -> None:
+    one, other = entry(2, *[0.7, 0.8] * 4), entry(3, *[0.8, 0.7] * 4)
+
+    def first(*values: float) -> int:
+        both = entry(4, *values, parents=(2, 3), together=True)
+        found = (one, other, both)
+        return ranked([one, both], {each.number: each.quality for each in found})[0].number  # type: ignore[misc]
+
+    assert first(*[0.82, 0.83] * 4) == 4
+    # its mean is higher, and owes that to one pair
+    assert first(*[0.7, 0.8] * 3, 0.7, 1.0) == 2
+    # better than one of them only
+    assert first(*[0.71, 0.82] * 4) == 2
+
+
+def test_what_came_of_two_together_is_told_with_both(mediocre: Synthesizer) -> None:
+    folder = begun(mediocre)
+    archive = Archive(folder)
+    for number, parents in ((2, (1,)), (3, (1, 2)), (4, (2, 3)), (5, (4, 1))):
+        proposal = Genome(("local_step",), 1.0 + number, 0.6).proposal()
+        archive.add(proposal, round=number, child=1, parents=parents, together=number == 4)
+    again = Archive(folder)
+    assert again.entries == archive.entries
+    told = [([one.number for one in step.parents], step.child.number) for step in line_of(again, 5)]
+    assert told == [([1], 2), ([1], 3), ([2, 3], 4), ([4], 5)]
+    assert [bool(step.lines) for step in line_of(again, 5)] == [True, True, False, True]
+    ended = Outcome("kept", "it is so", "it is so", 5, None, 4, 5, 0, None, None, 1.0, {})
+    page = " ".join(re.sub("<[^>]*>", "", render(folder, ended)).split())
+    assert "program 2 with program 3 → program 4" in page
+    assert "put together as they are, each making half of the rows" in page
 
 
 genomes = st.builds(
@@ -328,10 +400,10 @@ genomes = st.builds(
 def test_genomes_are_read_back_and_breed_programs_of_the_dialect(
     one: Genome, other: Genome, seed: int
 ) -> None:
-    assert Genome.read(one.proposal().program) == one
+    assert Genome.read(one.proposal().program) == [one]
     rng = np.random.default_rng(seed)
     for child in (one.mutated(rng), one.recombined(other, rng), Genome.newcomer(rng)):
-        assert Genome.read(child.proposal().program) == child
+        assert Genome.read(child.proposal().program) == [child]
         assert 1 <= len(child.makers) <= 6
         assert 0.25 <= child.strength <= 8.0
         assert 0.0 <= child.hidden_share <= 1.0
@@ -340,11 +412,9 @@ def test_genomes_are_read_back_and_breed_programs_of_the_dialect(
 
 @given(st.text(max_size=300))
 def test_a_text_that_is_no_embedded_program_has_no_genome(text: str) -> None:
-    assert Genome.read(SynthesisProgram(text)) is None
-    assert (
-        Genome.read(SynthesisProgram(f"MAKERS = (recombine,)\nSTRENGTH = {text!r}\nHIDDEN_SHARE = 0.5"))
-        is None
-    )
+    assert not Genome.read(SynthesisProgram(text))
+    settings = f"MAKERS = (recombine,)\nSTRENGTH = {text!r}\nHIDDEN_SHARE = 0.5"
+    assert not Genome.read(SynthesisProgram(settings))
 
 
 def spoken(proposal: Proposal) -> str:
@@ -366,7 +436,8 @@ def test_a_chat_model_is_told_of_a_better_program_and_of_nothing_that_quality_is
         folder = begin(mediocre, improver=settings.id, budget=Budget(2, 1e6), model=settings.as_dict())
         outcome = refine(folder, ChatImprover(settings, folder), arena=TINY)
         asked = len(server.asked)
-        assert asked == 2 * CHILDREN
+        # the model is not asked for what puts two together
+        assert asked == sum(one.round > 0 and not one.together for one in Archive(folder).entries)
         sent = [json.dumps(one.messages) for one in server.asked]
         # killed right before the end: everything is taken from what was kept
         for name in ("outcome.json", "rounds.json"):

@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from ...files import write_whole
 from ...programs import Proposal
@@ -22,7 +23,7 @@ from ...report import VerificationReport
 from ..runs import RunFolder
 from .quality import Quality
 
-__all__ = ["Archive", "Entry", "frontier"]
+__all__ = ["Archive", "Entry", "best_of_both", "frontier"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Entry:
         On the scenarios shown; None until it was checked.
     quality : Quality or None
         On those held apart; None where it was not measured, as that of a program that fails a check.
+    together : bool
+        Whether it is its parents put together, and not a change of them.
     """
 
     number: int
@@ -54,6 +57,7 @@ class Entry:
     proposal: Proposal
     report: VerificationReport | None = None
     quality: Quality | None = None
+    together: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -116,11 +120,20 @@ class Archive:
         """Return the programs of a round."""
         return tuple(entry for entry in self.entries if entry.round == number)
 
-    def add(self, proposal: Proposal, *, round: int, child: int, parents: tuple[int, ...]) -> Entry:
+    def add(
+        self,
+        proposal: Proposal,
+        *,
+        round: int,
+        child: int,
+        parents: tuple[int, ...],
+        together: bool = False,
+    ) -> Entry:
         """Keep a program that nothing is known of yet."""
-        entry = Entry(len(self._entries) + 1, round, child, parents, proposal)
+        entry = Entry(len(self._entries) + 1, round, child, parents, proposal, together=together)
+        origin = {"round": round, "child": child, "parents": parents, "together": together}
         self._folder.save_proposal(entry.number, proposal)
-        self._write(entry.number, "origin", {"round": round, "child": child, "parents": parents})
+        self._write(entry.number, "origin", origin)
         self._entries[entry.number] = entry
         return entry
 
@@ -152,6 +165,7 @@ class Archive:
             self._folder.proposal(number),
             self._folder.report(number) if self._folder.has_report(number) else None,
             Quality(**json.loads(weighed.read_text(encoding="utf-8"))) if weighed.exists() else None,
+            kept.get("together", False),
         )
 
 
@@ -169,3 +183,10 @@ def frontier(entries: Iterable[Entry]) -> set[int]:
             for pair, value in entry.quality.values.items():
                 best[pair] = max(best.get(pair, (-1.0, 0)), (value, -entry.number))
     return {-number for _, number in best.values()}
+
+
+def best_of_both(one: Entry, other: Entry) -> float:
+    """Return the mean over the pairs of the better of two valid programs on each."""
+    assert one.quality is not None
+    assert other.quality is not None
+    return fmean(max(value, other.quality.values[pair]) for pair, value in one.quality.values.items())

@@ -47,21 +47,28 @@ class Genome:
     hidden_share: float
 
     @classmethod
-    def read(cls, program: SynthesisProgram) -> Self | None:
-        """Return the genome of a program, or None where it has none that is known here."""
+    def read(cls, program: SynthesisProgram) -> list[Self]:
+        """Return the genomes of a program: one, of a program put together one for each part, or none."""
         try:
             body = ast.parse(program.source).body
         except (SyntaxError, ValueError):  # a null byte is the one or the other, by Python's version
-            return None
+            return []
         found: dict[str, ast.expr] = {}
         for node in body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 found[node.targets[0].id] = node.value
+        prefixes = [name.removesuffix("MAKERS") for name in found if name.endswith("MAKERS")]
+        return [genome for prefix in prefixes if (genome := cls._of_part(found, prefix)) is not None]
+
+    @classmethod
+    def _of_part(cls, found: dict[str, ast.expr], prefix: str) -> Self | None:
         try:
-            makers = tuple(sorted(ast.unparse(found["MAKERS"]).strip("(),").replace(" ", "").split(",")))
-            strength, share = (ast.literal_eval(found[name]) for name in ("STRENGTH", "HIDDEN_SHARE"))
+            named = ast.unparse(found[f"{prefix}MAKERS"]).strip("(),").replace(" ", "").split(",")
+            numbers = (found[prefix + name] for name in ("STRENGTH", "HIDDEN_SHARE"))
+            strength, share = map(ast.literal_eval, numbers)
         except (KeyError, ValueError, TypeError):
             return None  # the program is not one of compose's
+        makers = tuple(sorted(name.removeprefix(prefix) for name in named))
         if type(strength) is not float or type(share) is not float or not set(makers) <= set(_BY_NAME):
             return None
         return cls(makers, strength, share)
@@ -120,26 +127,28 @@ class Genome:
 class Breeder:
     """Improves by mutation and recombination.
 
-    A parent without a genome, such as a chat model's program, gives way to newcomers.
+    Of a parent that holds several programs, one is changed, by itself. A parent without a genome, such as a
+    chat model's program, gives way to newcomers.
     """
 
     name = "embedded"
 
     def improve(self, task: Task) -> Proposal | None:
         """Return a program that was not tried yet, or None where none is found in 20 tries."""
-        parent = Genome.read(task.parent.proposal.program)
-        other = Genome.read(task.other.proposal.program) if task.other else None
+        parents = Genome.read(task.parent.proposal.program)
+        others = Genome.read(task.other.proposal.program) if task.other else []
         for _ in range(_TRIES):
-            proposal = _child(parent, other, task.rng).proposal()
+            proposal = _child(parents, others, task.rng).proposal()
             if proposal.program.digest not in task.known:
                 return proposal
         return None
 
 
-def _child(parent: Genome | None, other: Genome | None, rng: np.random.Generator) -> Genome:
-    if parent is None or rng.random() < _NEWCOMERS:
+def _child(parents: list[Genome], others: list[Genome], rng: np.random.Generator) -> Genome:
+    if not parents or rng.random() < _NEWCOMERS:
         return Genome.newcomer(rng)
-    if other is not None and rng.random() < _RECOMBINED:
-        child = parent.recombined(other, rng)
+    parent = parents[rng.integers(len(parents))]
+    if others and rng.random() < _RECOMBINED:
+        child = parent.recombined(others[rng.integers(len(others))], rng)
         return child.mutated(rng) if rng.random() < 0.5 else child
     return parent.mutated(rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,10 +15,10 @@ from ...report import VerificationReport
 from ...verification import ToyBench, verify
 from ..runs import RunFolder
 from .archive import Archive, Entry
-from .duel import Duel, duel
-from .quality import Arena, HeldApart
+from .duel import LEVEL, Duel, duel, p_value
+from .quality import Arena, HeldApart, Quality
 
-__all__ = ["Challenge", "challenge", "register"]
+__all__ = ["Challenge", "challenge", "ranked", "register"]
 
 _CONTENDERS = 8
 """How many programs of a search are measured again, to find the challenger."""
@@ -74,7 +75,7 @@ def challenge(folder: RunFolder, incumbent: Synthesizer, arena: Arena) -> Challe
     program = incumbent.proposal.program
     standing = verify(program, bench).accepted
     runoff = arena.held_apart(source, folder.seed, "runoff", Duel.earlier(folder))
-    entry, report = _challenger(_contenders(folder, program), runoff, bench)
+    entry, report = _challenger(Archive(folder), program, runoff, bench)
     if entry is None or not standing:
         return Challenge(incumbent, standing, entry, report)
     met = Duel.read(folder)
@@ -85,12 +86,12 @@ def challenge(folder: RunFolder, incumbent: Synthesizer, arena: Arena) -> Challe
     return Challenge(incumbent, standing, entry, report, met)
 
 
-def _contenders(folder: RunFolder, incumbent: SynthesisProgram) -> list[Entry]:
+def _contenders(archive: Archive, incumbent: SynthesisProgram) -> list[Entry]:
     """Return programs that the search found to be better than the incumbent, spread over all of them.
 
     The best ones alone may owe it to luck: near rows are good until they are too near on another seed.
     """
-    valid = Archive(folder).valid
+    valid = archive.valid
     better = valid[
         : next((k for k, one in enumerate(valid) if one.proposal.program == incumbent), len(valid))
     ]
@@ -99,16 +100,45 @@ def _contenders(folder: RunFolder, incumbent: SynthesisProgram) -> list[Entry]:
 
 
 def _challenger(
-    contenders: list[Entry], runoff: HeldApart, bench: ToyBench
+    archive: Archive, incumbent: SynthesisProgram, runoff: HeldApart, bench: ToyBench
 ) -> tuple[Entry, VerificationReport] | tuple[None, None]:
     """Return the contender that is the best on new seeds, of those that pass on all scenarios."""
-    measured = runoff.measure([entry.proposal.program for entry in contenders]) if contenders else []
-    lasting = [pair for pair in zip(contenders, measured, strict=True) if not pair[1].failure]
-    for entry, _ in sorted(lasting, key=lambda pair: (-pair[1].mean, pair[0].number)):
+    contenders = _contenders(archive, incumbent)
+    parts = [archive[number] for entry in contenders if entry.together for number in entry.parents]
+    entries = list({entry.number: entry for entry in (*contenders, *parts)}.values())
+    found = runoff.measure([entry.proposal.program for entry in entries])
+    measured = {entry.number: quality for entry, quality in zip(entries, found, strict=True)}
+    for entry in ranked(contenders, measured):
         report = verify(entry.proposal.program, bench)
         if report.accepted:
             return entry, report
     return None, None
+
+
+def ranked(contenders: Sequence[Entry], measured: Mapping[int, Quality]) -> list[Entry]:
+    """Return the contenders that may challenge, the best first.
+
+    One that holds two programs costs as much as both, so it has to be better than each beyond chance.
+
+    Parameters
+    ----------
+    contenders : sequence of Entry
+        Programs of an archive.
+    measured : mapping of Quality
+        How each of them did on new seeds, and each that one of them holds, by number.
+
+    Returns
+    -------
+    list of Entry
+        Without those that broke off.
+    """
+
+    def may(entry: Entry) -> bool:
+        own = measured[entry.number]
+        parts = [measured[number] for number in entry.parents] if entry.together else []
+        return not own.failure and all(part.failure or p_value(own, part) < LEVEL for part in parts)
+
+    return sorted(filter(may, contenders), key=lambda entry: (-measured[entry.number].mean, entry.number))
 
 
 def register(folder: RunFolder, found: Challenge, rounds: int, registry: Registry) -> Synthesizer:

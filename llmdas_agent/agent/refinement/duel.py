@@ -10,15 +10,16 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import ttest_rel, wilcoxon
 
 from ...errors import InputError
 from ...files import write_whole
 from ...programs import SynthesisProgram
 from ..runs import RunFolder
-from .quality import HeldApart
+from .quality import HeldApart, Quality
 
-__all__ = ["LEVEL", "Duel", "duel"]
+__all__ = ["LEVEL", "Duel", "duel", "p_value"]
 
 LEVEL = 0.05
 """A challenger wins below this p-value."""
@@ -112,11 +113,29 @@ def duel(challenger: SynthesisProgram, incumbent: SynthesisProgram, apart: HeldA
         if one.failure:
             failure = f"the {name} breaks off: {one.failure}"
             return Duel(old.values, new.values, 0.0, 1.0, 1.0, failure, won=name == "incumbent")
-    pairs = list(old.values)
-    gains = np.array([new.values[pair] - old.values[pair] for pair in pairs])
-    # gains that are all the same leave no spread to test by; where they are all 0 there is no gain
-    p_value = float(ttest_rel(gains, np.zeros_like(gains), alternative="greater").pvalue)
-    p_value = p_value if np.isfinite(p_value) else 1.0
+    gains, p = _gains(new, old), p_value(new, old)
     p_wilcoxon = float(wilcoxon(gains, alternative="greater").pvalue) if gains.any() else 1.0
     gain = float(gains.mean())
-    return Duel(old.values, new.values, gain, p_value, p_wilcoxon, "", won=p_value < LEVEL)
+    return Duel(old.values, new.values, gain, p, p_wilcoxon, "", won=p < LEVEL)
+
+
+def p_value(new: Quality, old: Quality) -> float:
+    """Return the p-value of Student's paired t test that one program is not better than another.
+
+    Parameters
+    ----------
+    new, old : Quality
+        Neither broke off.
+
+    Returns
+    -------
+    float
+        One-sided; 1 where the two are the same on every pair.
+    """
+    gains = _gains(new, old)
+    found = float(ttest_rel(gains, np.zeros_like(gains), alternative="greater").pvalue)
+    return found if np.isfinite(found) else 1.0
+
+
+def _gains(new: Quality, old: Quality) -> NDArray[np.float64]:
+    return np.array([new.values[pair] - value for pair, value in old.values.items()])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from statistics import fmean
-
 import numpy as np
 
-from .archive import Archive, Entry
+from .archive import Archive, Entry, best_of_both
 
 __all__ = ["choose"]
 
@@ -44,14 +42,8 @@ def choose(archive: Archive, upto: int, rng: np.random.Generator) -> tuple[Entry
     weights = np.exp(-np.arange(len(valid)) / _RANKS) / (1.0 + np.array(made))
     parent = valid[rng.choice(len(valid), p=weights / weights.sum())]
     others = [entry for entry in valid if entry is not parent]
-    others.sort(key=lambda entry: (-_together(parent, entry), entry.number))
+    others.sort(key=lambda entry: (-best_of_both(parent, entry), entry.number))
     if not others:
         return parent, None
     weights = np.exp(-np.arange(len(others)) / _RANKS)
     return parent, others[rng.choice(len(others), p=weights / weights.sum())]
-
-
-def _together(one: Entry, other: Entry) -> float:
-    assert one.quality is not None
-    assert other.quality is not None
-    return fmean(max(value, other.quality.values[pair]) for pair, value in one.quality.values.items())

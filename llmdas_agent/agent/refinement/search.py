@@ -29,16 +29,19 @@ from ..runs import Event, Listener, RunFolder
 from ..spending import spent
 from .archive import Archive, Entry, frontier
 from .improvers import Improver, Task
+from .pairing import pair, put_together
 from .parents import choose
 from .quality import HeldApart
 
 __all__ = ["CHILDREN", "PATIENCE", "Round", "Search", "Stop", "rounds_of"]
 
 CHILDREN = 4
-"""Programs proposed in a round."""
+"""Programs proposed in a round; the last is two of those before put together, where two promise something."""
 
 PATIENCE = 10
 """Rounds without a better program after which a search ends."""
+
+Parents = tuple[Entry, ...]
 
 Stop = Literal["rounds", "time", "tokens", "cost", "no progress", "nothing left"]
 
@@ -170,6 +173,20 @@ class Search:
         return None
 
     def _propose_one(self, number: int, child: int) -> None:
+        both = pair(self.archive, number) if child == CHILDREN else None
+        proposal, parents = _joined(*both) if both else self._improved(number, child)
+        if proposal is None or proposal.program.digest in self.archive.digests:
+            return
+        numbers = tuple(parent.number for parent in parents)
+        entry = self.archive.add(
+            proposal, round=number, child=child, parents=numbers, together=both is not None
+        )
+        made_from = " and ".join(map(str, numbers)) + (" together" if both else "")
+        told = "an answer without a program" if proposal.problem else proposal.strategy
+        self.tell("program", f"{entry.number} from {made_from}: {told}", number=entry.number, parents=numbers)
+
+    def _improved(self, number: int, child: int) -> tuple[Proposal | None, Parents]:
+        """Return what the improver makes of a program, and the programs that it read."""
         rng = np.random.default_rng([self.folder.seed, number, child])
         parent, other = choose(self.archive, number, rng)
         known = frozenset(
@@ -184,13 +201,7 @@ class Search:
         after = spent(self.folder.outbox)
         if after.requests:
             self.tell("spending", str(after), asked=after.requests - before.requests, **after.as_dict())
-        if proposal is None or proposal.program.digest in self.archive.digests:
-            return
-        parents = (parent.number, *([other.number] if other else []))
-        entry = self.archive.add(proposal, round=number, child=child, parents=parents)
-        made_from = " and ".join(map(str, parents))
-        told = "an answer without a program" if proposal.problem else proposal.strategy
-        self.tell("program", f"{entry.number} from {made_from}: {told}", number=entry.number, parents=parents)
+        return proposal, (parent, other) if other else (parent,)
 
     def _check(self, entry: Entry) -> None:
         if entry.proposal.problem:
@@ -232,6 +243,10 @@ def rounds_of(folder: RunFolder) -> list[Round]:
     """Return the rounds that a search in a folder has finished."""
     path = folder.path / "rounds.json"
     return [Round(**one) for one in json.loads(path.read_text("utf-8"))] if path.exists() else []
+
+
+def _joined(first: Entry, second: Entry) -> tuple[Proposal, Parents]:
+    return put_together(first.proposal, second.proposal), (first, second)
 
 
 def _unusable(folder: RunFolder, proposal: Proposal) -> VerificationReport:

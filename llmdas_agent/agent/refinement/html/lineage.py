@@ -1,4 +1,4 @@
-"""How a program came to be: its line of parents, and what each step changed in the text."""
+"""How a program came to be: the parents that led to it, and what each step changed in the text."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ class Step:
 
     Attributes
     ----------
-    parent, child : Entry
-        The two.
+    parents : tuple of Entry
+        The program that was changed, or the two that were put together.
+    child : Entry
+        What came of it.
     lines : tuple of Line
-        The difference from parent to child.
+        The difference from parent to child; empty where two were put together, each as it was.
     """
 
-    parent: Entry
+    parents: tuple[Entry, ...]
     child: Entry
     lines: tuple[Line, ...]
 
@@ -54,15 +56,20 @@ def line_of(archive: Archive, number: int) -> list[Step]:
     archive : Archive
         Where the programs are.
     number : int
-        The program; its line follows the parent that each program was to improve.
+        The program; its line follows the parent that each program was to improve, and both of those that
+        were put together.
     """
-    steps: list[Step] = []
-    child = archive[number]
-    while child.parents:
-        parent = archive[child.parents[0]]
-        steps.insert(0, Step(parent, child, tuple(_difference(parent, child))))
-        child = parent
-    return steps
+    steps: dict[int, Step] = {}
+    waiting = [archive[number]]
+    while waiting:
+        child = waiting.pop()
+        if not child.parents or child.number in steps:
+            continue
+        parents = tuple(archive[parent] for parent in child.parents[: 2 if child.together else 1])
+        lines = () if child.together else tuple(_difference(parents[0], child))
+        steps[child.number] = Step(parents, child, lines)
+        waiting += parents
+    return [steps[child] for child in sorted(steps)]
 
 
 def _difference(parent: Entry, child: Entry) -> Iterator[Line]:

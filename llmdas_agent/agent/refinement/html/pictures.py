@@ -20,7 +20,7 @@ _SPREAD = 0.5
 
 
 def draw_search(entries: Sequence[Entry], rounds: Sequence[Round], line: Collection[int]) -> Markup:
-    """Draw quality over rounds: a dot for each valid program, a line from it to its parent.
+    """Draw quality over rounds: a dot for each valid program, a line from it to its parent or parents.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def draw_search(entries: Sequence[Entry], rounds: Sequence[Round], line: Collect
     with drawing(_WIDE) as figure:
         axes = figure.add_axes((0.07, 0.15, 0.92, 0.82))
         for one in entries:
-            parent = one.parents[0] if one.parents else 0
-            if one.number in at and parent in at:
-                own = one.number in line
-                x, y = zip(at[parent], at[one.number], strict=True)
-                colour = COLOURS["made" if own else "faint"]
-                axes.plot(x, y, color=colour, linewidth=1.3 if own else 0.5, zorder=2 if own else 1)
+            own = one.number in line
+            colour = COLOURS["made" if own else "faint"]
+            for parent in one.parents[: 2 if one.together else 1]:
+                if one.number in at and parent in at:
+                    x, y = zip(at[parent], at[one.number], strict=True)
+                    axes.plot(x, y, color=colour, linewidth=1.3 if own else 0.5, zorder=2 if own else 1)
         for own, colour, size in ((False, "normal", 3.6), (True, "made", 5.0)):
             dots = np.array([place for number, place in at.items() if (number in line) == own])
             if len(dots):
