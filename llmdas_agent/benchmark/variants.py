@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from ..cards import DetectorCard
 from ..detectors import DetectorSource
 from ..enhance import EnhancedDetector
-from ..enhance.bases import TREATMENTS, CuredBase, thinned
+from ..enhance.bases import CuredBase, soundest
 from ..enhance.ensemble import EXPERTS
-from ..errors import DetectorError
 from .programs import Candidate, as_synthesizer
 from .protocol import Split
 
@@ -47,8 +46,6 @@ ABLATIONS = {
 }
 """Parts of an enhanced detector that every benchmark measures, each with its experts."""
 
-_SOUND = 0.9
-_TRIED = 4_000
 _CHUNK = 20_000
 
 
@@ -113,29 +110,15 @@ def whole_and_parts(card: DetectorCard, candidate: Candidate, split: Split, seed
 def cured_scores(source: DetectorSource, split: Split, seed: int) -> Array:
     """Return the base's scores of the test rows with its numerical faults cured, shape (m,).
 
-    The columns are treated as under the first of `TREATMENTS` that lets every other training row, not
-    fitted, have a finite score of its own, or else under the soundest.
+    The columns are treated as `soundest` finds best.
 
     Raises
     ------
     DetectorError
         When the base refuses the rows under every treatment.
     """
-    rows = thinned(split.X_train, _TRIED)
-    best, soundest, failure = TREATMENTS[0], -1.0, None
-    for treatment in TREATMENTS:
-        try:
-            found = round(CuredBase(seed, treatment).fit(source, rows[::2]).soundness(rows[1::2]), 1)
-        except DetectorError as error:  # another treatment may suit it; if none does, this is raised
-            failure = failure or error
-            continue
-        if found > soundest:
-            best, soundest = treatment, found
-        if found >= _SOUND:
-            break
-    if soundest < 0 and failure is not None:
-        raise failure
-    return CuredBase(seed, best).fit(source, split.X_train).score(split.X_test)
+    treatment = soundest(source, split.X_train, seed)
+    return CuredBase(seed, treatment).fit(source, split.X_train).score(split.X_test)
 
 
 def _fitted(

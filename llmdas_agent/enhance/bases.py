@@ -25,7 +25,7 @@ from ..errors import DetectorError
 from .pooling import PooledTails
 from .spaces import Standard, usable_columns
 
-__all__ = ["TREATMENTS", "CuredBase", "Treatment", "independent_columns", "thinned"]
+__all__ = ["TREATMENTS", "CuredBase", "Treatment", "independent_columns", "soundest", "thinned"]
 
 Array = NDArray[np.float64]
 Treatment = Literal["as given", "independent columns", "independent columns, standardized"]
@@ -35,6 +35,9 @@ _PROBED = 3
 _SETTLED = 1000
 _REACH = 1e6
 _BLOWN_UP = 1e15
+_SOUND = 0.9
+_MAX_TRIED = 2000
+_HELD_EVERY = 3
 
 
 def independent_columns(Z: Array) -> NDArray[np.intp]:
@@ -184,3 +187,41 @@ class CuredBase:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             return np.asarray(self.detector_.decision_function(prepared), dtype=np.float64).ravel()
+
+
+def soundest(source: DetectorSource, Z: Array, random_state: int) -> Treatment:
+    """Return the first treatment under which rows not fitted score soundly, or else the soundest.
+
+    Sound is a finite score of its own for nine in ten distinct rows of every third one, held out. Of a long
+    table at most 2,000 rows are looked at.
+
+    Parameters
+    ----------
+    source : DetectorSource
+        Builds the detector.
+    Z : array, shape (n, d)
+        Normal rows, finite, at least two.
+    random_state : int
+        Seeds the detector.
+
+    Raises
+    ------
+    DetectorError
+        When the detector refuses the rows under every treatment.
+    """
+    rows = thinned(Z, _MAX_TRIED)
+    is_held = np.arange(len(rows)) % _HELD_EVERY == 0
+    found: dict[Treatment, float] = {}
+    failures: list[DetectorError] = []
+    for treatment in TREATMENTS:
+        try:
+            base = CuredBase(random_state, treatment).fit(source, rows[~is_held])
+        except DetectorError as error:  # another treatment may suit it; if none does, this is raised
+            failures.append(error)
+            continue
+        found[treatment] = round(base.soundness(rows[is_held]), 1)
+        if found[treatment] >= _SOUND:
+            return treatment
+    if not found:
+        raise failures[0]
+    return max(found, key=found.__getitem__)

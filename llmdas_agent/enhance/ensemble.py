@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..detectors import DetectorSource
-from ..errors import DetectorError, ProgramError
+from ..errors import ProgramError
 from ..programs import SynthesisProgram
-from .bases import TREATMENTS, CuredBase, Treatment, thinned
+from .bases import CuredBase, soundest
 from .classifiers import MadeRowClassifiers
 from .gate import Contribution, Judged, contribution_of, trust
 from .joining import TailSurprise, power_mean, soft_maximum
@@ -28,8 +28,6 @@ Fold = NDArray[np.intp]
 EXPERTS = ("base", "neighbours", "tails", "classifier")
 
 _FEW_ROWS = 300
-_SOUND = 0.9
-_MAX_TRIED = 2000
 _MAX_NEIGHBOURS = 3000
 _NOT_ASKED = Contribution(0.0, 0.5, 0.5, "synthesis not used here: the classifier was left out")
 
@@ -80,7 +78,7 @@ class Ensemble:
         """
         self.rows_: Array | None = Z
         folds = self.folds(len(Z))
-        members = self._soundest(source, Z, folds)
+        members = self._fitted(source, Z, folds)
         self.base_ = CuredBase(members[0].seed, members[0].base_.treatment).fit(source, Z)
         held = {"base": self._gauge_base(members, Z, folds)}
         if "neighbours" in self.experts:
@@ -193,39 +191,11 @@ class Ensemble:
         own[np.concatenate(folds)] = np.concatenate(told)
         return {"classifier": own}
 
-    def _soundest(self, source: DetectorSource, Z: Array, folds: Sequence[Fold]) -> list[Member]:
-        """Return members under the first treatment whose bases score soundly, or else the soundest.
-
-        Treatments are tried on a part of a long table.
-        """
-        best: list[Member] = []
-        best_soundness = -1.0
-        failure: DetectorError | None = None
-        for treatment in TREATMENTS:
-            try:
-                members = self._fitted(source, treatment, Z, folds, _MAX_TRIED)
-            except DetectorError as error:  # another treatment may suit it; if none does, this is raised
-                failure = failure or error
-                continue
-            soundness = round(float(np.mean([member.soundness_ for member in members])), 1)
-            if soundness > best_soundness:
-                best, best_soundness = members, soundness
-            if soundness >= _SOUND:
-                break
-        if not best and failure is not None:
-            raise failure
-        return (
-            best if len(Z) <= _MAX_TRIED else self._fitted(source, best[0].base_.treatment, Z, folds, len(Z))
-        )
-
-    def _fitted(
-        self, source: DetectorSource, treatment: Treatment, Z: Array, folds: Sequence[Fold], limit: int
-    ) -> list[Member]:
+    def _fitted(self, source: DetectorSource, Z: Array, folds: Sequence[Fold]) -> list[Member]:
+        treatment = soundest(source, Z, self.seed)
         seeds = [int(seed) >> 1 for seed in np.random.SeedSequence(self.seed).generate_state(len(folds))]
         return [
-            Member(seed).fit(
-                source, treatment, thinned(Z[_others(fold, len(Z))], limit), thinned(Z[fold], limit)
-            )
+            Member(seed).fit(source, treatment, Z[_others(fold, len(Z))])
             for seed, fold in zip(seeds, folds, strict=True)
         ]
 

@@ -43,10 +43,6 @@ class Member:
     ----------
     base_ : CuredBase
         Fitted.
-    soundness_ : float
-        Distinct scores of the base for each distinct held-out row.
-    tails_ : Tails
-        Fitted, once `look` has run.
     classifiers_ : MadeRowClassifiers
         Fitted, once `learn` has run.
     """
@@ -54,7 +50,7 @@ class Member:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def fit(self, source: DetectorSource, treatment: Treatment, normal: Array, held: Array) -> Self:
+    def fit(self, source: DetectorSource, treatment: Treatment, normal: Array) -> Self:
         """Fit the base.
 
         Parameters
@@ -65,8 +61,6 @@ class Member:
             What is done to the columns first.
         normal : array, shape (n, d)
             Rows to be fitted, finite.
-        held : array, shape (m, d)
-            Rows that show how it scores what it has not seen.
 
         Raises
         ------
@@ -74,7 +68,6 @@ class Member:
             When the base refuses the rows.
         """
         self.base_ = CuredBase(self.seed, treatment).fit(source, normal)
-        self.soundness_ = self.base_.soundness(held)
         return self
 
     def learn(self, program: SynthesisProgram, normal: Array, snap: Snap) -> Self:
