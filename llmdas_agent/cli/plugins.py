@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -167,20 +166,15 @@ def require_sound() -> None:
 def _asked_for_everything() -> Plugins:
     """Return the plugins after each was asked for all that it brings, so that all problems are known."""
     from ..plugins import load_plugins
-    from ..verification import SCENARIOS, all_scenarios
+    from ..verification import all_scenarios
     from ..verification.checks import CHECKS
 
     plugins = load_plugins()
-    own = {
-        "scenarios": {scenario.name for scenario in SCENARIOS},
-        "checks": {check.__name__ for check in CHECKS},
-        "proposers": {"embedded"},
-    }
-    for kind in KINDS:
-        plugins.blame_conflicts(kind[:-1], getattr(plugins, kind), own.get(kind, ()))
-    # a name claimed twice is among the problems already
-    with contextlib.suppress(PluginError):
-        all_scenarios()
+    all_scenarios()
+    plugins.unambiguous("check", {check.__name__: check for check in CHECKS}, plugins.checks)
+    plugins.blame_conflicts("proposer", plugins.proposers, {"embedded"})
+    for kind in ("detectors", "commands"):
+        plugins.blame_conflicts(kind[:-1], getattr(plugins, kind))
     return plugins
 
 

@@ -141,6 +141,37 @@ class Plugins:
                 if owner != first:
                     self.blame(owner, f"brings {kind} '{name}', which {first} brings too")
 
+    def unambiguous(self, kind: str, own: Mapping[str, T], brought: Claims[T]) -> dict[str, tuple[str, T]]:
+        """Return the package's own things of a kind, then those that plugins bring under names of their own.
+
+        For things that are used all together: where a name is taken, those who bring it are left out and
+        noted, and the others go on.
+
+        Parameters
+        ----------
+        kind : str
+            Named in the problem.
+        own : mapping
+            The package's own, by name.
+        brought : Claims
+            From one of the attributes.
+
+        Returns
+        -------
+        dict
+            Name to distribution and thing.
+        """
+        found = {name: (BUILTIN, thing) for name, thing in own.items()}
+        for name, claims in brought.items():
+            owners = [BUILTIN] * (name in own) + [owner for owner, _ in claims]
+            if len(owners) == 1:
+                found[name] = claims[0]
+                continue
+            for owner, _ in claims:
+                others = " and ".join(one for one in owners if one != owner) or "it"
+                self.blame(owner, f"its {kind} '{name}' is left out: {others} brings one of that name too")
+        return found
+
     def _asked(
         self, hook: str, kind: type | str, name: Callable[[Any], str], check: Callable[[Any], None]
     ) -> Claims[Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..detectors import Detector, DetectorSource
 from ..errors import DetectorError
-from ..plugins import BUILTIN, joined, load_plugins
+from ..plugins import BUILTIN, load_plugins
 from .measures import auroc
 from .references import References
 from .scenarios import SCENARIOS, Scenario
@@ -190,15 +190,13 @@ def _generator(seed: int, scenario: Scenario, purpose: str) -> np.random.Generat
 
 
 def all_scenarios() -> tuple[Scenario, ...]:
-    """Return the toy scenarios of the package, then those of plugins; unsound ones are left out and named.
+    """Return the toy scenarios of the package, then those of plugins.
 
-    Raises
-    ------
-    PluginError
-        When two have the same name.
+    Unsound ones, and such as have a name that is taken, are left out and named among the plugins' problems.
     """
     plugins = load_plugins()
-    named = joined("toy scenario", {scenario.name: scenario for scenario in SCENARIOS}, plugins.scenarios)
+    own = {scenario.name: scenario for scenario in SCENARIOS}
+    named = plugins.unambiguous("toy scenario", own, plugins.scenarios)
     found = []
     for owner, scenario in named.values():
         fault = "" if owner == BUILTIN else _fault(scenario)

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from ..config import SandboxLimits
 from ..errors import ProgramError
-from ..plugins import BUILTIN, joined, load_plugins
+from ..plugins import BUILTIN, load_plugins
 from ..programs import SynthesisProgram
 from ..report import Verdict, VerificationReport
 from ..sandbox import SandboxResult, check_source, run_program
@@ -183,7 +183,7 @@ def verify(
 def _verdicts(evidence: Evidence) -> Iterator[Verdict]:
     """Yield the verdicts of the package's checks, then those of plugins; a check that breaks is named."""
     plugins = load_plugins()
-    named = joined("check", {check.__name__: check for check in CHECKS}, plugins.checks)
+    named = plugins.unambiguous("check", {check.__name__: check for check in CHECKS}, plugins.checks)
     for name, (owner, check) in named.items():
         if owner == BUILTIN:
             yield check(evidence)

@@ -130,14 +130,31 @@ def test_names_of_the_package_s_own_scenarios_checks_and_proposers_are_not_to_be
         "proposers",
         "from llmdas_agent.agent.embedded import EmbeddedProposer\n    return [EmbeddedProposer()]\n",
     )
-    with pytest.raises(
-        PluginError, match="toy scenario 'few_rows' is brought by llmdas-agent and by test-sc"
-    ):
-        all_scenarios()
-    with pytest.raises(PluginError, match="check 'determinism' is brought by llmdas-agent and by test-check"):
-        verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
+    assert all_scenarios() == SCENARIOS
+    report = verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
+    assert [verdict.code for verdict in report.verdicts].count("determinism") == 1
+    told = {problem.plugin: problem.what for problem in load_plugins().problems}
+    assert told == {
+        "test-scenario": "its toy scenario 'few_rows' is left out: llmdas-agent brings one of that name too",
+        "test-check": "its check 'determinism' is left out: llmdas-agent brings one of that name too",
+    }
     with pytest.raises(PluginError, match="proposer 'embedded' is brought by llmdas-agent and by test-prop"):
         named_proposer("embedded")
+
+
+def test_of_two_plugins_with_one_name_neither_is_used(plug: Plug) -> None:
+    body = (
+        "from dataclasses import replace\n    from llmdas_agent.verification import SCENARIOS\n"
+        "    return [replace(SCENARIOS[0], name='twice')]\n"
+    )
+    plug("test-one", "scenarios", body)
+    plug("test-two", "scenarios", body)
+    assert all_scenarios() == SCENARIOS
+    told = {problem.plugin: problem.what for problem in load_plugins().problems}
+    assert told == {
+        "test-one": "its toy scenario 'twice' is left out: test-two brings one of that name too",
+        "test-two": "its toy scenario 'twice' is left out: test-one brings one of that name too",
+    }
 
 
 def test_a_proposer_is_found_by_its_name(plug: Plug) -> None:
