@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .joining import soft_maximum
+from .joining import louder
 
 __all__ = ["Contribution", "Judged", "contribution_of", "trust"]
 
@@ -108,8 +108,8 @@ def contribution_of(classifier: Judged, rival: Judged | None, n: int) -> Contrib
 
 def _joined(evidence: Judged, classifier: Judged, weight: float) -> Judged:
     return Judged(
-        soft_maximum(evidence.normal, classifier.normal, weight),
-        soft_maximum(evidence.recombined, classifier.recombined, weight),
+        louder(evidence.normal, classifier.normal, weight),
+        louder(evidence.recombined, classifier.recombined, weight),
     )
 
 
