@@ -283,7 +283,7 @@ def folder_named(name: str, home: Path, what: str) -> Path:
     """
     path = home / name if (home / name).is_dir() else Path(name)
     if not path.is_dir():
-        known = [entry.name for entry in home.iterdir()] if home.is_dir() else []
+        known = [entry.name for entry in home.iterdir() if entry.is_dir()] if home.is_dir() else []
         hint = did_you_mean(name, known)
         raise UnknownNameError(f"there is no {what} '{name}'", where=str(home), hint=hint)
     return path

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -26,7 +23,7 @@ _WAITING = {
 }
 
 
-class LiveView:
+class LiveView(Live):
     """Shows a run's events; use as a context manager and give it as the run's listener.
 
     Parameters
@@ -36,23 +33,11 @@ class LiveView:
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._checks: list[Verdict] = []
         self._waiting = "reading the card"
         self._spent = ""
         self._spinner = Spinner("dots", self._waiting)
-        self._live = Live(self._view(), console=console, transient=True, refresh_per_second=10)
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
+        super().__init__(console=console, transient=True, refresh_per_second=10)
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -65,44 +50,43 @@ class LiveView:
         else:
             self._settle_checks()
             self._show(event)
-        if self._console.is_terminal:
-            self._live.update(self._view())
 
     def _show(self, event: Event) -> None:
         message = escape(event.message)
         if event.step == "profile":
-            self._console.print(f"[bold]blind spots[/]  {message}")
-            if self._console.is_terminal:
+            self.console.print(f"[bold]blind spots[/]  {message}")
+            if self.console.is_terminal:
                 fields = BlindSpotProfile.model_fields
                 profile = BlindSpotProfile.model_validate({key: event.data[key] for key in fields})
-                self._console.print(profile_table(profile))
+                self.console.print(profile_table(profile))
         elif event.step == "proposal":
-            self._console.print(f"[bold]program {event.data['round']}[/]  {message}")
+            self.console.print(f"[bold]program {event.data['round']}[/]  {message}")
             if not event.data["problem"]:
-                self._console.print(f"  takes as borderline: {escape(event.data['borderline'])}")
+                self.console.print(f"  takes as borderline: {escape(event.data['borderline'])}")
         elif event.step == "revision":
-            self._console.print(f"  [yellow]revise[/]  {message}")
+            self.console.print(f"  [yellow]revise[/]  {message}")
         elif event.step == "spending":
-            self._console.print(f"  [cyan]spent[/]  {message}")
+            self.console.print(f"  [cyan]spent[/]  {message}")
         else:
-            self._console.print(f"[bold]{event.step}[/]  {message}")
+            self.console.print(f"[bold]{event.step}[/]  {message}")
 
     def _show_check(self, verdict: Verdict) -> None:
-        if self._console.is_terminal:
+        if self.console.is_terminal:
             self._checks.append(verdict)
         else:
             mark = "passed" if verdict.passed else "failed"
-            self._console.print(f"  {mark} {verdict.code}: {escape(verdict.message)}", soft_wrap=True)
+            self.console.print(f"  {mark} {verdict.code}: {escape(verdict.message)}", soft_wrap=True)
 
     def _settle_checks(self) -> None:
         if self._checks:
-            self._console.print(_marks(self._checks))
+            self.console.print(_marks(self._checks))
             for verdict in self._checks:
                 if not verdict.passed:
-                    self._console.print(f"  [red]{verdict.code}[/]  {escape(verdict.message)}")
+                    self.console.print(f"  [red]{verdict.code}[/]  {escape(verdict.message)}")
             self._checks = []
 
-    def _view(self) -> Group:
+    def get_renderable(self) -> Group:
+        """Return how things stand, for a terminal."""
         return Group(*([_marks(self._checks)] if self._checks else []), self._spinner)
 
 

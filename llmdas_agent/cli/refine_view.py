@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,7 +20,7 @@ _SHOWN_ROUNDS = 40
 _KEPT = ("stop", "duel", "registered", "end", "estimate", "error")
 
 
-class RefineView:
+class RefineView(Live):
     """Shows a refinement's events; use as a context manager and give it as the listener.
 
     Parameters
@@ -33,24 +32,12 @@ class RefineView:
     """
 
     def __init__(self, console: Console, name: str) -> None:
-        self._console = console
         self._name = name
         self._began = time.monotonic()
         self._rounds: list[dict[str, Any]] = []
         self._spent = ""
         self._last = "measuring the incumbent"
-        self._live = Live(get_renderable=self._view, console=console, transient=True, refresh_per_second=4)
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
+        super().__init__(console=console, transient=True, refresh_per_second=4)
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -59,10 +46,11 @@ class RefineView:
             self._rounds.append(event.data)
         if event.step == "spending":
             self._spent = event.message
-        if event.step in _KEPT or not self._console.is_terminal:
-            self._console.print(f"[bold]{event.step}[/]  {escape(event.message)}", soft_wrap=True)
+        if event.step in _KEPT or not self.console.is_terminal:
+            self.console.print(f"[bold]{event.step}[/]  {escape(event.message)}", soft_wrap=True)
 
-    def _view(self) -> Group:
+    def get_renderable(self) -> Group:
+        """Return how things stand, for a terminal."""
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_row("refining", f"[bold]{escape(self._name)}[/]")
         if self._rounds:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from llmdas_agent.agent import graph
 from llmdas_agent.agent.embedded import STRATEGIES, EmbeddedProposer, compose
 from llmdas_agent.agent.proposers import Brief
-from llmdas_agent.agent.runs import Event, RunFolder
+from llmdas_agent.agent.runs import Event, RunFolder, only_one
 from llmdas_agent.cards import DetectorCard, load_card
 from llmdas_agent.config import Budget
 from llmdas_agent.errors import BusyError, DetectorError, ModelFolderError, UnknownNameError
@@ -218,6 +218,11 @@ def test_unknown_and_damaged_runs(home: Path) -> None:
     folder, _ = run(Scripted(COPIES), budget=Budget(max_rounds=1))
     with pytest.raises(UnknownNameError, match=f"Did you mean '{folder.id}'"):
         RunFolder.find(folder.id[:-1])
+    # the lock of a refinement lies beside the runs, and is none
+    lock = only_one(folder.path.parent / ".hbos.lock", "run for 'hbos'")
+    with lock, pytest.raises(UnknownNameError, match="there is no run 'zzz'") as unknown:
+        RunFolder.find("zzz")
+    assert unknown.value.hint == f"Known: {folder.id}"
     (folder.path / "run.json").write_text("{")
     with pytest.raises(ModelFolderError, match="no whole run"):
         RunFolder.find(folder.id)

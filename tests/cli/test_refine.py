@@ -164,7 +164,7 @@ def test_the_live_view_shows_best_frontier_and_spending(hbos: Synthesizer) -> No
         view(Event("spending", "3 requests, 10 + 20 tokens, unpriced"))
     screen = console()
     with screen.capture() as seen:
-        screen.print(view._view())
+        screen.print(view.get_renderable())
     shown = seen.get()
     for told in (
         "hbos",
