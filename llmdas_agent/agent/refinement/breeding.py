@@ -16,6 +16,7 @@ import numpy as np
 from ...programs import Proposal, SynthesisProgram
 from ..embedded import FIRST_STRENGTH, HIDDEN_SHARE, STRATEGIES, STRONGEST, WEAKEST, compose
 from .improvers import Task
+from .together import parts_of
 
 __all__ = ["Breeder", "Genome"]
 
@@ -50,25 +51,22 @@ class Genome:
     def read(cls, program: SynthesisProgram) -> list[Self]:
         """Return the genomes of a program: one, of a program put together one for each part, or none."""
         try:
-            body = ast.parse(program.source).body
+            parts = list(parts_of(program))
         except (SyntaxError, ValueError):  # a null byte is the one or the other, by Python's version
             return []
+        return [genome for body in parts if (genome := cls._of_part(body)) is not None]
+
+    @classmethod
+    def _of_part(cls, body: list[ast.stmt]) -> Self | None:
         found: dict[str, ast.expr] = {}
         for node in body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 found[node.targets[0].id] = node.value
-        prefixes = [name.removesuffix("MAKERS") for name in found if name.endswith("MAKERS")]
-        return [genome for prefix in prefixes if (genome := cls._of_part(found, prefix)) is not None]
-
-    @classmethod
-    def _of_part(cls, found: dict[str, ast.expr], prefix: str) -> Self | None:
         try:
-            named = ast.unparse(found[f"{prefix}MAKERS"]).strip("(),").replace(" ", "").split(",")
-            numbers = (found[prefix + name] for name in ("STRENGTH", "HIDDEN_SHARE"))
-            strength, share = map(ast.literal_eval, numbers)
+            makers = tuple(sorted(ast.unparse(found["MAKERS"]).strip("(),").replace(" ", "").split(",")))
+            strength, share = (ast.literal_eval(found[name]) for name in ("STRENGTH", "HIDDEN_SHARE"))
         except (KeyError, ValueError, TypeError):
             return None  # the program is not one of compose's
-        makers = tuple(sorted(name.removeprefix(prefix) for name in named))
         if type(strength) is not float or type(share) is not float or not set(makers) <= set(_BY_NAME):
             return None
         return cls(makers, strength, share)
