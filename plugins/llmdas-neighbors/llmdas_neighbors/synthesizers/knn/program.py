@@ -3,7 +3,7 @@
 import numpy as np
 
 # least distance from normal rows, in multiples of their own spacing
-STRENGTH = 1.5
+STRENGTH = 1.25
 # share of the rows that the detector is to take for normal, where there are so many
 HIDDEN_SHARE = 0.6
 
@@ -40,7 +40,7 @@ def outward(Z, spacing, count, rng):
     return center + (rows - center) * (1.0 + STRENGTH * rng.uniform(0.2, 1.5, size=(count, 1)))
 
 
-MAKERS = (between, local_step, outward,)
+MAKERS = (between, local_step, outward)
 
 
 def nearest(rows, reference):
@@ -88,8 +88,8 @@ def generate_hard_anomalies(n_samples, model, X_train, rng):
     center = X_train.mean(axis=0)
     scale = X_train.std(axis=0)
     scale = np.where(scale > 1e-12 * (1.0 + np.abs(center)), scale, 0.0)
-    Z = np.where(scale > 0, (X_train - center) / np.where(scale > 0, scale, 1.0), 0.0)
-    Z = Z[rng.permutation(len(Z))[:1500]]
+    seen = X_train[rng.permutation(len(X_train))[:1500]]
+    Z = np.where(scale > 0, (seen - center) / np.where(scale > 0, scale, 1.0), 0.0)
     spacing = own_spacing(Z)
     white = whitening(Z)
     white_spacing = own_spacing(Z @ white)
@@ -99,14 +99,14 @@ def generate_hard_anomalies(n_samples, model, X_train, rng):
     reserve = local_step(Z, spacing, 4 * n_samples + 20, rng)
     made = np.vstack([aimed, reserve])
     far = np.maximum(gap(made, Z, spacing), gap(made @ white, Z @ white, white_spacing))
-
-    # borderline for this detector: a score that a normal row could have
-    rows = center + scale * made
-    hidden = model.predict_score(rows) <= np.quantile(model.predict_score(X_train), 0.95)
     improbable = far >= STRENGTH
     first = np.arange(len(made)) < len(aimed)
     order = np.lexsort((rng.random(len(made)), ~first, ~improbable))
-    wanted = int(np.ceil(HIDDEN_SHARE * n_samples))
-    kept = order[hidden[order] & improbable[order]][:wanted]
+
+    # borderline for this detector: a score that a normal row could have, in the same batch
+    asked = order[: 3 * n_samples]
+    scores = model.predict_score(np.vstack([seen, center + scale * made[asked]]))
+    hidden = scores[len(seen) :] <= np.quantile(scores[: len(seen)], 0.95)
+    kept = asked[hidden & improbable[asked]][: int(np.ceil(HIDDEN_SHARE * n_samples))]
     rest = order[~np.isin(order, kept)][: n_samples - len(kept)]
-    return rows[rng.permutation(np.concatenate([kept, rest]))]
+    return center + scale * made[rng.permutation(np.concatenate([kept, rest]))]
