@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyod.models.base import BaseDetector
 from sklearn.utils.validation import check_array, check_is_fitted, check_random_state
+
+from .columns import fit_view, seen_in
 
 __all__ = ["DRL"]
 
@@ -25,7 +29,8 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
     whose hidden vector the basis does not add up to is abnormal.
 
     Network, loss and score are as published. The authors tune `a`, `s` and more for every table; the defaults
-    here are one setting for all, and train more gently: the package's README says what that gains.
+    here are one setting for all: gentler training, and two networks that look at the columns in two ways. The
+    package's README says what each gains.
 
     Parameters
     ----------
@@ -45,8 +50,12 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
         Of Adam; the rate is multiplied by `decay` after every epoch.
     a, s : float
         Weight of keeping the row's direction, and of keeping the weights of rows apart.
-    standardize : bool
-        Whether the columns are standardized first.
+    n_networks : int
+        Networks that are trained, each from a seed of its own. The score is the mean of theirs, each in units
+        of its standard deviation over the training rows.
+    views : sequence of str
+        How the networks, in turn, see the columns: ``standardized``, ``anchored``, ``gaussian``, see
+        `llmdas_drl.columns.fit_view`.
     device : str
         ``cpu``, ``cuda``, or ``auto`` for CUDA where there is one.
     random_state : int, RandomState or None
@@ -54,8 +63,12 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
 
     Attributes
     ----------
-    arrays_ : dict of array, float32
-        Everything that was learnt, see `llmdas_drl.training.train`.
+    views_ : list of dict of array, float64
+        Each view, see `llmdas_drl.columns.fit_view`.
+    networks_ : list of dict of array, float32
+        What each network learnt, see `llmdas_drl.training.train`.
+    scales_ : list of float
+        Standard deviation of each network's scores over the training rows.
     """
 
     def __init__(
@@ -64,7 +77,7 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
         *,
         hidden: int = 128,
         n_basis: int = 5,
-        epochs: int = 200,
+        epochs: int = 100,
         batch_size: int = 512,
         max_batches: int | None = 2,
         learning_rate: float = 0.002,
@@ -72,7 +85,8 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
         weight_decay: float = 1e-5,
         a: float = 0.01,
         s: float = 0.01,
-        standardize: bool = True,
+        n_networks: int = 2,
+        views: Sequence[str] = ("anchored", "gaussian"),
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -87,7 +101,8 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
         self.weight_decay = weight_decay
         self.a = a
         self.s = s
-        self.standardize = standardize
+        self.n_networks = n_networks
+        self.views = views
         self.device = device
         self.random_state = random_state
 
@@ -104,12 +119,12 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
         X = check_array(X, dtype=np.float64)
         self._set_n_classes(None)
         self.n_features_in_ = X.shape[1]
-        self.center_, spread = np.zeros(X.shape[1]), np.ones(X.shape[1])
-        if self.standardize:
-            self.center_, spread = X.mean(axis=0), X.std(axis=0)
-        self.spread_ = np.where(spread > 0, spread, 1.0)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.arrays_ = train(self, self._prepared(X), seed)
+        self.views_ = [fit_view(view, X) for view in self.views]
+        seen = [seen_in(view, X) for view in self.views_]
+        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=self.n_networks)
+        self.networks_ = [train(self, Z, int(seed)) for Z, seed in zip(cycle(seen), seeds, strict=False)]
+        scales = [float(scores.std()) for scores in self._scores(X)]
+        self.scales_ = [scale if scale > 0 else 1.0 for scale in scales]
         self.decision_scores_ = self.decision_function(X)
         self._process_decision_scores()
         return self
@@ -117,18 +132,24 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
     def decision_function(self, X: ArrayLike) -> Array:
         """Return scores, shape (m,), higher for more abnormal rows.
 
-        The mean over the hidden dimensions of the squared difference between the hidden vector and what the
-        basis adds up to.
+        A network's score is the mean over the hidden dimensions of the squared difference between the hidden
+        vector and what the basis adds up to.
         """
-        check_is_fitted(self, "arrays_")
-        Z = self._prepared(check_array(X, dtype=np.float64))
-        arrays = {name: array.astype(np.float64) for name, array in self.arrays_.items()}
-        hidden = _leaky(Z @ arrays["encoder_0"].T) @ arrays["encoder_1"].T
-        weights = _leaky(Z @ arrays["weights_0"].T) @ arrays["weights_1"].T
-        return np.asarray(((hidden - weights @ arrays["basis"]) ** 2).mean(axis=1))
+        check_is_fitted(self, "scales_")
+        scores = self._scores(check_array(X, dtype=np.float64))
+        in_units = [own / scale for own, scale in zip(scores, self.scales_, strict=True)]
+        return np.asarray(np.mean(in_units, axis=0))
 
-    def _prepared(self, X: Array) -> Array:
-        return np.asarray((X - self.center_) / self.spread_)
+    def _scores(self, X: Array) -> Iterator[Array]:
+        seen = [seen_in(view, X) for view in self.views_]
+        return (_score(network, Z) for network, Z in zip(self.networks_, cycle(seen), strict=False))
+
+
+def _score(network: dict[str, NDArray[np.float32]], Z: Array) -> Array:
+    arrays = {name: array.astype(np.float64) for name, array in network.items()}
+    hidden = _leaky(Z @ arrays["encoder_0"].T) @ arrays["encoder_1"].T
+    weights = _leaky(Z @ arrays["weights_0"].T) @ arrays["weights_1"].T
+    return np.asarray(((hidden - weights @ arrays["basis"]) ** 2).mean(axis=1))
 
 
 def _leaky(values: Array) -> Array:

@@ -15,6 +15,7 @@ import skops.io
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
+from llmdas_drl.columns import seen_in
 from llmdas_drl.detector import DRL
 
 torch = pytest.importorskip("torch", reason="DRL is trained with PyTorch, which is not installed here")
@@ -29,32 +30,43 @@ def rows() -> Rows:
 
 @pytest.fixture(scope="module")
 def fitted(rows: Rows) -> DRL:
-    return DRL(epochs=20, random_state=0, device="cpu").fit(rows)
+    return DRL(epochs=20, n_networks=4, random_state=0, device="cpu").fit(rows)
 
 
-def test_the_score_is_the_published_one(fitted: DRL, rows: Rows) -> None:
-    """The same network, put together in PyTorch from the arrays, gives the same scores."""
-    arrays = {name: torch.as_tensor(array) for name, array in fitted.arrays_.items()}
-    x = torch.as_tensor((rows - fitted.center_) / fitted.spread_, dtype=torch.float32)
+def test_the_score_is_the_mean_of_the_published_ones(fitted: DRL, rows: Rows) -> None:
+    """The same networks, put together in PyTorch from the arrays, give the same scores."""
 
-    def layers(name: str) -> torch.Tensor:
-        inner = torch.nn.functional.leaky_relu(x @ arrays[f"{name}_0"].T, 0.2)
-        return inner @ arrays[f"{name}_1"].T
+    def layers(network: dict[str, Rows], name: str, x: torch.Tensor) -> torch.Tensor:
+        first, second = (torch.as_tensor(network[f"{name}_{layer}"]) for layer in (0, 1))
+        return torch.nn.functional.leaky_relu(x @ first.T, 0.2) @ second.T
 
-    error = (layers("encoder") - layers("weights") @ arrays["basis"]) ** 2
-    assert np.allclose(fitted.decision_function(rows), error.mean(dim=1).numpy(), rtol=1e-3, atol=1e-6)
+    def errors(network: dict[str, Rows], seen: Rows) -> Rows:
+        x = torch.as_tensor(seen, dtype=torch.float32)
+        summed = layers(network, "weights", x) @ torch.as_tensor(network["basis"])
+        return ((layers(network, "encoder", x) - summed) ** 2).mean(dim=1).numpy()
+
+    anchored, gaussian = (seen_in(view, rows) for view in fitted.views_)
+    order = (anchored, gaussian, anchored, gaussian)
+    each = [errors(network, seen) for network, seen in zip(fitted.networks_, order, strict=True)]
+    expected = np.mean([own / own.std() for own in each], axis=0)
+    assert np.allclose(fitted.decision_function(rows), expected, rtol=1e-3, atol=1e-6)
 
 
-def test_shapes_are_as_published_and_the_basis_is_orthonormal(fitted: DRL) -> None:
-    shapes = {name: array.shape for name, array in fitted.arrays_.items()}
-    assert shapes == {
-        "encoder_0": (128, 6),
-        "encoder_1": (128, 128),
-        "weights_0": (128, 6),
-        "weights_1": (5, 128),
-        "basis": (5, 128),
-    }
-    assert np.allclose(fitted.arrays_["basis"] @ fitted.arrays_["basis"].T, np.eye(5), atol=1e-5)
+def test_shapes_are_as_published_and_the_bases_are_orthonormal(fitted: DRL) -> None:
+    for number, network in enumerate(fitted.networks_):
+        width = 6 if number % 2 else 7  # the anchored columns and their constant
+        assert {name: array.shape for name, array in network.items()} == {
+            "encoder_0": (128, width),
+            "encoder_1": (128, 128),
+            "weights_0": (128, width),
+            "weights_1": (5, 128),
+            "basis": (5, 128),
+        }
+        assert np.allclose(network["basis"] @ network["basis"].T, np.eye(5), atol=1e-5)
+
+
+def test_every_network_has_a_seed_of_its_own(fitted: DRL) -> None:
+    assert len({network["basis"].tobytes() for network in fitted.networks_}) == 4
 
 
 def test_the_terms_of_the_loss_by_hand() -> None:

@@ -40,7 +40,7 @@ def outward(Z, spacing, count, rng):
     return center + (rows - center) * (1.0 + STRENGTH * rng.uniform(0.2, 1.5, size=(count, 1)))
 
 
-MAKERS = (between, local_step, outward,)
+MAKERS = (between, local_step, outward)
 
 
 def nearest(rows, reference):
