@@ -1,21 +1,11 @@
-"""Hard anomalies by between, local_step, outward; by local_step where those would be too probable."""
+"""Hard anomalies by local_step, outward, tail; by local_step where those would be too probable."""
 
 import numpy as np
 
 # least distance from normal rows, in multiples of their own spacing
-STRENGTH = 1.25
+STRENGTH = 0.542
 # share of the rows that the detector is to take for normal, where there are so many
-HIDDEN_SHARE = 0.6
-
-
-def between(Z, spacing, count, rng):
-    """Stand between rows that are far from each other: inside the hull of the data, outside its mass."""
-    n = len(Z)
-    first = Z[rng.integers(n, size=count)]
-    others = rng.integers(n, size=(count, 6))
-    far = np.linalg.norm(Z[others] - first[:, None, :], axis=2).argmax(axis=1)
-    second = Z[others[np.arange(count), far]]
-    return first + rng.uniform(0.25, 0.75, size=(count, 1)) * (second - first)
+HIDDEN_SHARE = 0.54
 
 
 def local_step(Z, spacing, count, rng):
@@ -40,7 +30,22 @@ def outward(Z, spacing, count, rng):
     return center + (rows - center) * (1.0 + STRENGTH * rng.uniform(0.2, 1.5, size=(count, 1)))
 
 
-MAKERS = (between, local_step, outward,)
+def tail(Z, spacing, count, rng):
+    """Carry one to three columns of a row just past the end of what was seen in them."""
+    n, d = Z.shape
+    rows = Z[rng.integers(n, size=count)].copy()
+    low, high = Z.min(axis=0), Z.max(axis=0)
+    for _ in range(min(3, d)):
+        column = rng.integers(d, size=count)
+        past = STRENGTH * rng.uniform(0.05, 0.6, size=count)
+        upper = rng.random(count) < 0.5
+        value = np.where(upper, high[column] + past, low[column] - past)
+        moved = (rng.random(count) < 0.5) & (high[column] > low[column])
+        rows[np.arange(count)[moved], column[moved]] = value[moved]
+    return rows
+
+
+MAKERS = (local_step, local_step, outward, tail)
 
 
 def nearest(rows, reference):
