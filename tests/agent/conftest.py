@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from chat_replies import CARD
 
 from llmdas_agent.agent import steps
+from llmdas_agent.cards import dump_card
 from llmdas_agent.cli.main import main
 from llmdas_agent.verification import SCENARIOS, ToyBench
 
@@ -55,11 +57,24 @@ def cli(on_two_scenarios: list[str], tmp_path: Path) -> Callable[..., subprocess
 
 
 @pytest.fixture
+def few_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of the agent use two scenarios."""
+    monkeypatch.setattr(steps, "ToyBench", partial(ToyBench, scenarios=SCENARIOS[:2]))
+
+
+@pytest.fixture
+def card_file(tmp_path: Path) -> Path:
+    """A card that a user wrote."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(dump_card(CARD), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
 def command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    few_scenarios: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process, on two scenarios; return its code and what it wrote."""
-    monkeypatch.setattr(steps, "ToyBench", partial(ToyBench, scenarios=SCENARIOS[:2]))
     monkeypatch.setenv("COLUMNS", "250")
 
     def run(*arguments: object) -> tuple[int, str, str]:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from chat_replies import COPIES, reply
 from fake_server import by_turn, says, serve
-from test_chat import COPIES, reply
 
 from llmdas_agent.programs import SynthesisProgram
 from llmdas_agent.registry import Registry

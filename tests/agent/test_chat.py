@@ -8,16 +8,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_replies import BROKEN, CARD, COPIES, EASY, GOOD, reply
 from fake_server import FakeServer, answers, by_turn, says, serve
 from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
-from llmdas_agent.agent import graph, steps
+from llmdas_agent.agent import graph
 from llmdas_agent.agent.chat import ChatProposer
 from llmdas_agent.agent.embedded import STRATEGIES, EmbeddedProposer, compose
 from llmdas_agent.agent.outbox import Outbox
@@ -26,53 +26,17 @@ from llmdas_agent.agent.replay import replay
 from llmdas_agent.agent.replies import take_program
 from llmdas_agent.agent.runs import RunFolder
 from llmdas_agent.agent.settings import ModelSettings
-from llmdas_agent.cards import dump_card, load_card
+from llmdas_agent.cards import dump_card
 from llmdas_agent.config import Budget
 from llmdas_agent.errors import ChatModelError
 from llmdas_agent.registry import Registry
 from llmdas_agent.report import BlindSpotProfile
 from llmdas_agent.sandbox import check_source
-from llmdas_agent.verification import SCENARIOS, ToyBench
 from places import ROOT
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
-CARD = load_card(ROOT / "detector_cards" / "pca.yaml").model_copy(update={"name": "mine"})
-
-GOOD = compose([STRATEGIES[0]], 2.5).program.source
-BROKEN = "def generate_hard_anomalies(n_samples, model, X_train, rng):\n    return X_train[0] / nothing\n"
-EASY = """\
-import numpy as np
-
-def generate_hard_anomalies(n_samples, model, X_train, rng):
-    rows = X_train[rng.integers(len(X_train), size=n_samples)]
-    return rows + 50 * (X_train.std(axis=0) + 1) * rng.choice([-1.0, 1.0], size=rows.shape)
-"""
-COPIES = (
-    "def generate_hard_anomalies(n_samples, model, X_train, rng):\n"
-    "    return X_train[rng.integers(len(X_train), size=n_samples)]\n"
-)
-
-
-@pytest.fixture(autouse=True)
-def few_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here depends on how many kinds of toy data there are; the commands use them all."""
-    monkeypatch.setattr(steps, "ToyBench", partial(ToyBench, scenarios=SCENARIOS[:3]))
-
-
-@pytest.fixture
-def card_file(tmp_path: Path) -> Path:
-    path = tmp_path / "mine.yaml"
-    path.write_text(dump_card(CARD), encoding="utf-8")
-    return path
-
-
-def reply(source: str) -> str:
-    return (
-        "Of course.\n\n**BLIND SPOT:** wrong combinations of ordinary values\n"
-        "- Borderline: rows with correlated columns\nSTRATEGY: exchange\n\n"
-        f"```python\n{source}```\nGood luck!"
-    )
+pytestmark = pytest.mark.usefixtures("few_scenarios")
 
 
 def settings(server: FakeServer) -> ModelSettings:

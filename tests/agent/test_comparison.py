@@ -10,41 +10,26 @@ import subprocess
 import sys
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 
 import pytest
+from chat_replies import BROKEN, CARD, COPIES, reply
 from fake_server import by_turn, says, serve
-from test_chat import BROKEN, CARD, COPIES, reply
 
-from llmdas_agent.agent import steps
 from llmdas_agent.agent.comparison import Cell, Comparison
 from llmdas_agent.agent.replay import replay
 from llmdas_agent.agent.runs import RunFolder
 from llmdas_agent.agent.side_by_side import walk
 from llmdas_agent.agent.spending import Spending
-from llmdas_agent.cards import dump_card
 from llmdas_agent.cli.compare import _by_model, _write
 from llmdas_agent.config import Budget
 from llmdas_agent.errors import InputError, UnknownNameError
 from llmdas_agent.registry import Registry
-from llmdas_agent.verification import SCENARIOS, ToyBench
 
 Command = Callable[..., tuple[int, str, str]]
 USAGE = {"prompt_tokens": 4000, "completion_tokens": 1000}
 
-
-@pytest.fixture(autouse=True)
-def few_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here depends on how many kinds of toy data there are; the commands use them all."""
-    monkeypatch.setattr(steps, "ToyBench", partial(ToyBench, scenarios=SCENARIOS[:2]))
-
-
-@pytest.fixture
-def card_file(tmp_path: Path) -> Path:
-    path = tmp_path / "mine.yaml"
-    path.write_text(dump_card(CARD), encoding="utf-8")
-    return path
+pytestmark = pytest.mark.usefixtures("few_scenarios")
 
 
 def test_a_cell_that_fails_is_a_line_of_the_table(

@@ -7,54 +7,33 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripted import BROKEN, COPIES, GOOD, Scripted, go_on_and_be_killed
 
+from commands import exit_code_of
 from llmdas_agent.agent import graph
-from llmdas_agent.agent.embedded import STRATEGIES, EmbeddedProposer, compose
+from llmdas_agent.agent.embedded import EmbeddedProposer
 from llmdas_agent.agent.proposers import Brief
 from llmdas_agent.agent.runs import Event, RunFolder, only_one
 from llmdas_agent.cards import DetectorCard, load_card
 from llmdas_agent.config import Budget
 from llmdas_agent.errors import BusyError, DetectorError, ModelFolderError, UnknownNameError
-from llmdas_agent.programs import Proposal, SynthesisProgram
+from llmdas_agent.programs import Proposal
 from llmdas_agent.registry import Registry
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "cards"
-HBOS = load_card(EXAMPLES / "hbos.yaml")
+HBOS, LODA = (load_card(EXAMPLES / f"{name}.yaml") for name in ("hbos", "loda"))
 
-NODES = ["read_card", "probe", "propose", "run", "verify", "revise", "register", "give_up"]
+pytestmark = pytest.mark.usefixtures("few_scenarios")
 
-
-class Scripted:
-    """Proposes a fixed list of programs, and keeps what it was told."""
-
-    name = "scripted"
-
-    def __init__(self, *sources: str) -> None:
-        self.sources = sources
-        self.briefs: list[Brief] = []
-
-    def propose(self, brief: Brief) -> Proposal | None:
-        self.briefs.append(brief)
-        if len(brief.attempts) == len(self.sources):
-            return None
-        program = SynthesisProgram(self.sources[len(brief.attempts)])
-        return Proposal(program, "what it misses", "what lies near", "scripted", 1.0)
-
-
-GOOD = compose([STRATEGIES[0]], 1.8).program.source
-COPIES = (
-    "def generate_hard_anomalies(n_samples, model, X_train, rng):\n"
-    "    return X_train[rng.integers(len(X_train), size=n_samples)]\n"
-)
-BROKEN = "def generate_hard_anomalies(n_samples, model, X_train, rng):\n    return X_train[0] / nothing\n"
+NODES = ["read_card", "probe", "propose", "run", "verify", "revise", "register"]
+"""The steps that a run takes whose first program fails and whose second passes, each as it first comes."""
 
 
 def run(proposer: object, **settings: object) -> tuple[RunFolder, graph.Result]:
@@ -85,7 +64,7 @@ def test_a_broken_program_then_a_copying_one_then_a_good_one() -> None:
     assert [line["step"] for line in journal] == [event.step for event in events]
 
 
-def test_exhausted_registers_nothing_and_keeps_the_best_attempt() -> None:
+def test_exhausted_registers_nothing_and_keeps_the_best_attempt(few_scenarios: None) -> None:
     folder, result = run(Scripted(BROKEN, COPIES), budget=Budget(max_rounds=2))
     assert (result.status, result.best) == ("exhausted", 2)
     assert "none of 2 programs passed" in result.reason
@@ -94,7 +73,7 @@ def test_exhausted_registers_nothing_and_keeps_the_best_attempt() -> None:
     assert (folder.attempt_folder(2) / "program.py").read_text() == COPIES
 
 
-def test_a_proposer_with_nothing_left_ends_as_exhausted() -> None:
+def test_a_proposer_with_nothing_left_ends_as_exhausted(few_scenarios: None) -> None:
     _, result = run(Scripted(COPIES))
     assert (result.status, result.best) == ("exhausted", 1)
     assert "nothing left to try" in result.reason
@@ -102,7 +81,7 @@ def test_a_proposer_with_nothing_left_ends_as_exhausted() -> None:
     assert "'validity'" in result.reason
 
 
-def test_spent_time_ends_as_budget_exceeded() -> None:
+def test_spent_time_ends_as_budget_exceeded(few_scenarios: None) -> None:
     _, result = run(Scripted(COPIES, GOOD), budget=Budget(max_rounds=5, max_seconds=0.01))
     assert (result.status, result.best) == ("budget_exceeded", 1)
     assert "hbos" not in Registry().names()
@@ -117,7 +96,7 @@ def test_the_detector_is_tried_before_anything_is_proposed(home: Path) -> None:
     assert not (home / "runs").exists()
 
 
-def test_two_runs_for_one_name_at_once(home: Path) -> None:
+def test_two_runs_for_one_name_at_once(few_scenarios: None, home: Path) -> None:
     class Nested(Scripted):
         refused: BusyError | None = None
 
@@ -134,55 +113,29 @@ def test_two_runs_for_one_name_at_once(home: Path) -> None:
     assert Nested.refused is not None
 
 
-INTERRUPTED = """
-import os, signal, sys
-from llmdas_agent.agent import graph
-from llmdas_agent.agent.runs import RunFolder
-from llmdas_agent.agent.steps import Steps
-sys.path.insert(0, {tests!r})
-from test_graph import Scripted, COPIES, GOOD
-node, moment, how = sys.argv[2:5]
-original = getattr(Steps, node)
-def killed(self, state):
-    if moment == "before":
-        os.kill(os.getpid(), getattr(signal, how))
-    update = original(self, state)
-    if moment == "after":
-        os.kill(os.getpid(), getattr(signal, how))
-    return update
-killed.__name__ = node
-setattr(Steps, node, killed)
-graph.run(RunFolder.find(sys.argv[1]), Scripted(COPIES, GOOD))
-"""
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("node", [node for node in NODES if node != "give_up"])
-def test_a_run_killed_at_any_step_goes_on_to_the_same_end(node: str, moment: str) -> None:
-    folder = graph.begin(HBOS, proposer="scripted")
-    script = INTERRUPTED.format(tests=str(Path(__file__).parent))
-    ended = subprocess.run(
-        [sys.executable, "-c", script, folder.id, node, moment, "SIGKILL"], check=False, capture_output=True
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
-    assert folder.result() is None
+def test_a_run_killed_at_every_step_in_turn_goes_on_to_the_same_end(few_scenarios: None, home: Path) -> None:
+    folder = graph.begin(LODA, proposer="scripted")
+    for node, moment in product(NODES, ["before", "after"]):
+        ended = exit_code_of(go_on_and_be_killed, folder.id, str(home), node, moment)
+        assert ended == -signal.SIGKILL, (node, moment)
+        assert folder.result() is None
     result = graph.run(folder, Scripted(COPIES, GOOD))
     assert (result.status, result.best) == ("accepted", 2)
-    registered = Registry().get("hbos")
+    registered = Registry().get("loda")
     assert registered.proposal.program.source == GOOD
     assert registered.folder is not None
     assert registered.folder.name == "0001", "registered once, however often the step ran"
     assert sorted(path.name for path in (folder.path / "attempts").iterdir()) == ["01", "02"]
 
 
-def test_a_run_that_ended_is_not_walked_again() -> None:
+def test_a_run_that_ended_is_not_walked_again(few_scenarios: None) -> None:
     folder, result = run(Scripted(COPIES), budget=Budget(max_rounds=1))
     again = Scripted(GOOD)
     assert graph.run(folder, again) == result
     assert again.briefs == []
 
 
-def test_the_checkpoint_holds_plain_values_only() -> None:
+def test_the_checkpoint_holds_plain_values_only(few_scenarios: None) -> None:
     folder, _ = run(Scripted(GOOD))
     with sqlite3.connect(folder.checkpoint) as connection:
         kinds = {row[0] for row in connection.execute("select distinct type from checkpoints")}
@@ -192,7 +145,9 @@ def test_the_checkpoint_holds_plain_values_only() -> None:
     assert os.environ["LANGGRAPH_STRICT_MSGPACK"] == "true"
 
 
-def test_tracing_in_the_environment_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracing_in_the_environment_sends_nothing(
+    few_scenarios: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(2)
         host, port = listener.getsockname()
@@ -206,7 +161,7 @@ def test_tracing_in_the_environment_sends_nothing(monkeypatch: pytest.MonkeyPatc
             listener.accept()
 
 
-def test_the_same_seed_gives_the_same_run() -> None:
+def test_the_same_seed_gives_the_same_run(few_scenarios: None) -> None:
     first, _ = run(EmbeddedProposer(), seed=3)
     second, _ = run(EmbeddedProposer(), seed=3)
     assert first.proposal(1) == second.proposal(1)
@@ -214,7 +169,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert one == two
 
 
-def test_unknown_and_damaged_runs(home: Path) -> None:
+def test_unknown_and_damaged_runs(few_scenarios: None, home: Path) -> None:
     folder, _ = run(Scripted(COPIES), budget=Budget(max_rounds=1))
     with pytest.raises(UnknownNameError, match=f"Did you mean '{folder.id}'"):
         RunFolder.find(folder.id[:-1])

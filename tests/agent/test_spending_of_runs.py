@@ -5,40 +5,26 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pexpect
 import pytest
+from chat_replies import BROKEN, CARD, COPIES, EASY, GOOD, reply
 from fake_server import FakeServer, Received, by_turn, says, serve
-from test_chat import BROKEN, CARD, COPIES, EASY, GOOD, reply
 
-from llmdas_agent.agent import graph, steps
+from llmdas_agent.agent import graph
 from llmdas_agent.agent.chat import ChatProposer
 from llmdas_agent.agent.estimate import CHARACTERS_PER_TOKEN, estimate
 from llmdas_agent.agent.replay import replay
 from llmdas_agent.agent.runs import RunFolder
 from llmdas_agent.agent.settings import ModelSettings
-from llmdas_agent.cards import dump_card
 from llmdas_agent.config import Budget
 from llmdas_agent.registry import Registry
-from llmdas_agent.verification import SCENARIOS, ToyBench
 
 Command = Callable[..., tuple[int, str, str]]
 LONGEST = 1500
 
-
-@pytest.fixture(autouse=True)
-def few_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here depends on how many kinds of toy data there are; the commands use them all."""
-    monkeypatch.setattr(steps, "ToyBench", partial(ToyBench, scenarios=SCENARIOS[:2]))
-
-
-@pytest.fixture
-def card_file(tmp_path: Path) -> Path:
-    path = tmp_path / "mine.yaml"
-    path.write_text(dump_card(CARD), encoding="utf-8")
-    return path
+pytestmark = pytest.mark.usefixtures("few_scenarios")
 
 
 def settings(server: FakeServer) -> ModelSettings:
