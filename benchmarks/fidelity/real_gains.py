@@ -36,8 +36,9 @@ SEED = 0
 class RealSet:
     """One set, seen once by the kernel and once by each base."""
 
-    def __init__(self, split: Split) -> None:
-        rng = np.random.default_rng(SEED)
+    def __init__(self, split: Split, seed: int) -> None:
+        self.seed = seed
+        rng = np.random.default_rng(seed)
         train = split.X_train[rng.permutation(len(split.X_train))[:MAX_TRAIN]]
         cut = max(len(train) * 2 // 3, 2)
         self.X, self.held = train[:cut], train[cut:]
@@ -47,7 +48,7 @@ class RealSet:
             for label, count in enumerate(np.bincount(split.y_test))
         ]
         self.test, self.truth = split.X_test[np.concatenate(kept)], split.y_test[np.concatenate(kept)]
-        self.view = NormalView(self.X, SEED)
+        self.view = NormalView(self.X, seed)
         self.held_in_view, self.test_in_view = self.view(self.held), self.view(self.test)
         self.bases = {name: self._base(name) for name in DETECTORS}
         self.base_surprise = {
@@ -56,7 +57,7 @@ class RealSet:
 
     def _base(self, name: str) -> CuredBase:
         source = resolve(name)
-        fitted = [CuredBase(SEED, treatment).fit(source, self.X) for treatment in TREATMENTS]
+        fitted = [CuredBase(self.seed, treatment).fit(source, self.X) for treatment in TREATMENTS]
         sound = [base.soundness(self.held) for base in fitted]
         return next(b for b, s in zip(fitted, sound, strict=True) if s >= 0.9 * max(sound))
 
@@ -73,17 +74,24 @@ class RealSet:
         told: np.ndarray | None = None
         for name, base in self.bases.items():
             if told is None or "predict_score" in member.program.source:
-                told = self._classifier_surprise(run(member, base, self.X))
-            before, after = self.base_surprise[name], joined(self.base_surprise[name], told)
-            found[name] = self._average_precision(after) - self._average_precision(before)
+                told = self._classifier_surprise(run(member, base, self.X, self.seed))
+            found[name] = self._gain(name, told)
         return found
 
+    def gain(self, member: Member, name: str) -> float:
+        """Return the gain over one base."""
+        return self._gain(name, self._classifier_surprise(run(member, self.bases[name], self.X, self.seed)))
+
+    def _gain(self, name: str, told: np.ndarray) -> float:
+        before = self.base_surprise[name]
+        return self._average_precision(joined(before, told)) - self._average_precision(before)
+
     def _classifier_surprise(self, made: np.ndarray) -> np.ndarray:
-        classifier = Classifier(self.view, SEED).fit(self.view(made))
+        classifier = Classifier(self.view, self.seed).fit(self.view(made))
         return surprise(classifier.score(self.held_in_view), classifier.score(self.test_in_view))
 
 
-def run(member: Member, base: CuredBase, X: np.ndarray) -> np.ndarray:
+def run(member: Member, base: CuredBase, X: np.ndarray, seed: int) -> np.ndarray:
     """Return what a program of the pool makes, run here."""
 
     class Model:
@@ -92,7 +100,7 @@ def run(member: Member, base: CuredBase, X: np.ndarray) -> np.ndarray:
     space: dict[str, Any] = {}
     exec(compile(member.program.source, member.name, "exec"), space)
     with np.errstate(all="ignore"):
-        made = space[ENTRY_POINT](MADE, Model, X.copy(), np.random.default_rng(SEED))
+        made = space[ENTRY_POINT](MADE, Model, X.copy(), np.random.default_rng(seed))
     return np.asarray(made, dtype=np.float64)
 
 
@@ -107,7 +115,7 @@ def main() -> None:
         if not missing:
             continue
         began = time.monotonic()
-        real = RealSet(one_class_split(load_dataset(path)))
+        real = RealSet(one_class_split(load_dataset(path)), SEED)
         known["base"] = real.base_precision()
         for member in missing:
             known["gain"][member.program.digest] = real.measured(member)
