@@ -35,6 +35,7 @@ from llmdas_agent.sandbox import check_source
 from places import ROOT
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+Command = Callable[..., tuple[int, str, str]]
 
 pytestmark = pytest.mark.usefixtures("few_scenarios")
 
@@ -49,7 +50,9 @@ def begin(server: FakeServer, **more: object) -> tuple[RunFolder, ChatProposer]:
     return folder, ChatProposer(model, folder)
 
 
-def test_a_broken_reply_then_an_easy_one_then_an_accepted_one(cli: Cli, tmp_path: Path, home: Path) -> None:
+def test_a_broken_reply_then_an_easy_one_then_an_accepted_one(
+    cli: Cli, command: Command, tmp_path: Path, home: Path
+) -> None:
     card = tmp_path / "mine.yaml"
     card.write_text(dump_card(CARD.model_copy(update={"description": None})), encoding="utf-8")
     with serve(says("It counts."), says(reply(BROKEN)), says(EASY), says(reply(GOOD))) as server:
@@ -84,15 +87,15 @@ def test_a_broken_reply_then_an_easy_one_then_an_accepted_one(cli: Cli, tmp_path
     assert hardness.hint in third[5]["content"]
     assert take_program(EASY).source in third[4]["content"]
 
-    printed = cli("outbox", folder.id)
+    _, printed, _ = command("outbox", folder.id)
     for one in server.received:
-        assert one.body.decode() in printed.stdout
-    assert len(json.loads(cli("outbox", folder.id, "--json").stdout)["exchanges"]) == 4
+        assert one.body.decode() in printed
+    assert len(json.loads(command("outbox", folder.id, "--json")[1])["exchanges"]) == 4
 
     before = {path: path.read_bytes() for path in sorted(folder.path.rglob("*")) if path.is_file()}
-    again = cli("replay", folder.id, "--json")
-    assert again.returncode == 0, again.stderr
-    assert [one["same_program"] for one in json.loads(again.stdout)["attempts"]] == [True] * 3
+    code, out, err = command("replay", folder.id, "--json")
+    assert code == 0, err
+    assert [one["same_program"] for one in json.loads(out)["attempts"]] == [True] * 3
     assert {path: path.read_bytes() for path in sorted(folder.path.rglob("*")) if path.is_file()} == before
 
 
@@ -189,23 +192,26 @@ def test_a_conversation_that_is_too_long_is_shortened() -> None:
     assert all(one.same for one in replay(folder))
 
 
-def test_a_fault_ends_as_error_and_the_run_goes_on_later(cli: Cli, card_file: Path) -> None:
+def test_a_fault_ends_as_error_and_the_run_goes_on_later(
+    command: Command, card_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with serve(says(reply(COPIES)), answers(401, "bad key"), says(reply(GOOD))) as server:
-        ended = cli("add-detector", card_file, env={"LLMDAS_MODEL": "fake", "LLMDAS_BASE_URL": server.url})
-        assert ended.returncode == 12
-        (run,) = {
-            word for line in ended.stderr.splitlines() for word in line.split() if word.startswith("mine-")
-        }
-        assert f"add-detector --resume {run}" in ended.stderr
-        assert ended.stderr.splitlines()[-1].startswith(
+        with monkeypatch.context() as environment:
+            environment.setenv("LLMDAS_MODEL", "fake")
+            environment.setenv("LLMDAS_BASE_URL", server.url)
+            code, _, err = command("add-detector", card_file)
+        assert code == 12
+        (run,) = {word for line in err.splitlines() for word in line.split() if word.startswith("mine-")}
+        assert f"add-detector --resume {run}" in err
+        assert err.splitlines()[-1].startswith(
             f"error: {server.url}/chat/completions: the server answers 401"
         )
         assert RunFolder.find(run).result().status == "error"  # type: ignore[union-attr]
         # the run knows its model; the environment may have forgotten it
-        resumed = cli("add-detector", "--resume", run, "--json")
-        assert resumed.returncode == 0, resumed.stderr
+        code, out, err = command("add-detector", "--resume", run, "--json")
+        assert code == 0, err
         assert [len(one.messages) for one in server.asked] == [2, 4, 4]
-    assert json.loads(resumed.stdout)["status"] == "accepted"
+    assert json.loads(out)["status"] == "accepted"
 
 
 class TestModelObjects:
