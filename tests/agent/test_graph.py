@@ -12,9 +12,10 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from chat_replies import BROKEN, CARD, COPIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import BROKEN, COPIES, GOOD, Scripted, go_on_and_be_killed
+from scripted import GOOD, Scripted, go_on_and_be_killed
 
 from commands import exit_code_of
 from llmdas_agent.agent import graph
@@ -28,7 +29,7 @@ from llmdas_agent.programs import Proposal
 from llmdas_agent.registry import Registry
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "cards"
-HBOS, LODA = (load_card(EXAMPLES / f"{name}.yaml") for name in ("hbos", "loda"))
+HBOS = load_card(EXAMPLES / "hbos.yaml")
 
 pytestmark = pytest.mark.usefixtures("few_scenarios")
 
@@ -64,7 +65,7 @@ def test_a_broken_program_then_a_copying_one_then_a_good_one() -> None:
     assert [line["step"] for line in journal] == [event.step for event in events]
 
 
-def test_exhausted_registers_nothing_and_keeps_the_best_attempt(few_scenarios: None) -> None:
+def test_exhausted_registers_nothing_and_keeps_the_best_attempt() -> None:
     folder, result = run(Scripted(BROKEN, COPIES), budget=Budget(max_rounds=2))
     assert (result.status, result.best) == ("exhausted", 2)
     assert "none of 2 programs passed" in result.reason
@@ -73,7 +74,7 @@ def test_exhausted_registers_nothing_and_keeps_the_best_attempt(few_scenarios: N
     assert (folder.attempt_folder(2) / "program.py").read_text() == COPIES
 
 
-def test_a_proposer_with_nothing_left_ends_as_exhausted(few_scenarios: None) -> None:
+def test_a_proposer_with_nothing_left_ends_as_exhausted() -> None:
     _, result = run(Scripted(COPIES))
     assert (result.status, result.best) == ("exhausted", 1)
     assert "nothing left to try" in result.reason
@@ -81,7 +82,7 @@ def test_a_proposer_with_nothing_left_ends_as_exhausted(few_scenarios: None) -> 
     assert "'validity'" in result.reason
 
 
-def test_spent_time_ends_as_budget_exceeded(few_scenarios: None) -> None:
+def test_spent_time_ends_as_budget_exceeded() -> None:
     _, result = run(Scripted(COPIES, GOOD), budget=Budget(max_rounds=5, max_seconds=0.01))
     assert (result.status, result.best) == ("budget_exceeded", 1)
     assert "hbos" not in Registry().names()
@@ -96,7 +97,7 @@ def test_the_detector_is_tried_before_anything_is_proposed(home: Path) -> None:
     assert not (home / "runs").exists()
 
 
-def test_two_runs_for_one_name_at_once(few_scenarios: None, home: Path) -> None:
+def test_two_runs_for_one_name_at_once(home: Path) -> None:
     class Nested(Scripted):
         refused: BusyError | None = None
 
@@ -113,29 +114,29 @@ def test_two_runs_for_one_name_at_once(few_scenarios: None, home: Path) -> None:
     assert Nested.refused is not None
 
 
-def test_a_run_killed_at_every_step_in_turn_goes_on_to_the_same_end(few_scenarios: None, home: Path) -> None:
-    folder = graph.begin(LODA, proposer="scripted")
+def test_a_run_killed_at_every_step_in_turn_goes_on_to_the_same_end(home: Path) -> None:
+    folder = graph.begin(CARD, proposer="scripted")
     for node, moment in product(NODES, ["before", "after"]):
         ended = exit_code_of(go_on_and_be_killed, folder.id, str(home), node, moment)
         assert ended == -signal.SIGKILL, (node, moment)
         assert folder.result() is None
     result = graph.run(folder, Scripted(COPIES, GOOD))
     assert (result.status, result.best) == ("accepted", 2)
-    registered = Registry().get("loda")
+    registered = Registry().get("mine")
     assert registered.proposal.program.source == GOOD
     assert registered.folder is not None
     assert registered.folder.name == "0001", "registered once, however often the step ran"
     assert sorted(path.name for path in (folder.path / "attempts").iterdir()) == ["01", "02"]
 
 
-def test_a_run_that_ended_is_not_walked_again(few_scenarios: None) -> None:
+def test_a_run_that_ended_is_not_walked_again() -> None:
     folder, result = run(Scripted(COPIES), budget=Budget(max_rounds=1))
     again = Scripted(GOOD)
     assert graph.run(folder, again) == result
     assert again.briefs == []
 
 
-def test_the_checkpoint_holds_plain_values_only(few_scenarios: None) -> None:
+def test_the_checkpoint_holds_plain_values_only() -> None:
     folder, _ = run(Scripted(GOOD))
     with sqlite3.connect(folder.checkpoint) as connection:
         kinds = {row[0] for row in connection.execute("select distinct type from checkpoints")}
@@ -145,9 +146,7 @@ def test_the_checkpoint_holds_plain_values_only(few_scenarios: None) -> None:
     assert os.environ["LANGGRAPH_STRICT_MSGPACK"] == "true"
 
 
-def test_tracing_in_the_environment_sends_nothing(
-    few_scenarios: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tracing_in_the_environment_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(2)
         host, port = listener.getsockname()
@@ -161,7 +160,7 @@ def test_tracing_in_the_environment_sends_nothing(
             listener.accept()
 
 
-def test_the_same_seed_gives_the_same_run(few_scenarios: None) -> None:
+def test_the_same_seed_gives_the_same_run() -> None:
     first, _ = run(EmbeddedProposer(), seed=3)
     second, _ = run(EmbeddedProposer(), seed=3)
     assert first.proposal(1) == second.proposal(1)
@@ -169,7 +168,7 @@ def test_the_same_seed_gives_the_same_run(few_scenarios: None) -> None:
     assert one == two
 
 
-def test_unknown_and_damaged_runs(few_scenarios: None, home: Path) -> None:
+def test_unknown_and_damaged_runs(home: Path) -> None:
     folder, _ = run(Scripted(COPIES), budget=Budget(max_rounds=1))
     with pytest.raises(UnknownNameError, match=f"Did you mean '{folder.id}'"):
         RunFolder.find(folder.id[:-1])
