@@ -15,7 +15,7 @@ from ..programs import SynthesisProgram
 from .bases import CuredBase, soundest
 from .classifiers import MadeRowClassifiers
 from .gate import Contribution, Judged, contribution_of, trust
-from .joining import TailSurprise, louder, power_mean
+from .joining import TailSurprise, power_mean, soft_maximum
 from .members import Member, Snap
 from .neighbours import Neighbours
 from .tails import Tails
@@ -112,7 +112,7 @@ class Ensemble:
         evidence = power_mean([surprises[name] for name in calm], [self.weights_[name] for name in calm])
         if not self.weights_["classifier"]:
             return evidence
-        return louder(evidence, surprises["classifier"], self.weights_["classifier"])
+        return soft_maximum(evidence, surprises["classifier"], self.weights_["classifier"])
 
     def score(self, Z: Array) -> Array:
         """Return joined scores, shape (m,), of rows that were not fitted."""

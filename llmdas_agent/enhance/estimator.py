@@ -40,9 +40,10 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
     Four *experts* look at every row: the base detector; the row's nearest neighbours among the normal ones;
     the tails of columns and principal components; and classifiers that tell normal rows from made ones (the
     program's and a broad background). What each makes of normal rows that it was not fitted on (3 folds, or
-    5 below 300 rows) is its yardstick: scores are turned into tail surprises. The first three are averaged.
-    Where the classifiers were seen to add to what the neighbours know of recombined rows, the louder of the
-    two is heard. No labels enter, and a row's score does not depend on the rows that are scored with it.
+    5 below 300 rows) is its yardstick: scores are turned into tail surprises. The first three are averaged;
+    the classifiers are joined to them by a soft maximum, and only where they were seen to add to what the
+    neighbours know of recombined rows. No labels enter, and a row's score does not depend on the rows that
+    are scored with it.
 
     Parameters
     ----------

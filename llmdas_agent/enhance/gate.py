@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .joining import louder
+from .joining import soft_maximum
 
 __all__ = ["Contribution", "Judged", "contribution_of", "trust"]
 
 Array = NDArray[np.float64]
 
-_SURE = 2.0
+_SURE_OF_MORE = 2.0
+_SURE_OF_ANY = 3.0
 _BESIDE_NEIGHBOURS = 0.85
 _ROWS_TO_TRUST = 30
 
@@ -70,9 +71,10 @@ def contribution_of(classifier: Judged, rival: Judged | None, n: int) -> Contrib
     """Decide the classifier's weight from rows that it was not fitted on.
 
     It speaks where recombined rows rank above normal ones better by the rival joined with it than by the
-    rival alone (or by it better than by chance, without a rival), by more than two standard errors of the
-    difference (DeLong, DeLong and Clarke-Pearson, 1988). The fewer the rows, the quieter; and quieter beside
-    a rival, since what it takes for abnormal and is not then ranks before what the rival has found.
+    rival alone, by more than two standard errors of the difference (DeLong, DeLong and Clarke-Pearson, 1988);
+    without a rival, where they rank better by it than by chance, by more than three. The fewer the rows, the
+    quieter; and quieter beside a rival, since what it takes for abnormal and is not then ranks before what
+    the rival has found.
 
     Parameters
     ----------
@@ -83,8 +85,9 @@ def contribution_of(classifier: Judged, rival: Judged | None, n: int) -> Contrib
     n : int
         Normal rows fitted.
     """
-    weight = trust(n)
+    weight, sure = trust(n), _SURE_OF_MORE
     if rival is None:
+        sure = _SURE_OF_ANY
         above, below = _placements(classifier)
         learnability, rival_value = float(above.mean()), 0.5
         above, below = above - 0.5, below - 0.5
@@ -101,15 +104,15 @@ def contribution_of(classifier: Judged, rival: Judged | None, n: int) -> Contrib
         )
     error = float(np.sqrt(above.var() / len(above) + below.var() / len(below)))
     told = f"recombined rows rank above held-out normal ones {told}"
-    if float(above.mean()) <= _SURE * error:
+    if float(above.mean()) <= sure * error:
         return Contribution(0.0, learnability, rival_value, f"synthesis not used here: {told}")
     return Contribution(weight, learnability, rival_value, told)
 
 
 def _joined(evidence: Judged, classifier: Judged, weight: float) -> Judged:
     return Judged(
-        louder(evidence.normal, classifier.normal, weight),
-        louder(evidence.recombined, classifier.recombined, weight),
+        soft_maximum(evidence.normal, classifier.normal, weight),
+        soft_maximum(evidence.recombined, classifier.recombined, weight),
     )
 
 

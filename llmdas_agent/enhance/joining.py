@@ -2,8 +2,8 @@
 
 Each is turned into *tail surprise*: −log of the share of held-out normal rows that score as high or
 higher. On normal rows every surprise then has the same law, whatever unit its score had, so that they can be
-set side by side. Evidence that needs no made rows is averaged, the surest heard most; where the classifier
-speaks, the louder of the two is heard.
+set side by side. Evidence that needs no made rows is averaged, the surest heard most; the classifier, who
+speaks only where it was seen to know more, is joined by a soft maximum.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TailSurprise", "louder", "power_mean"]
+__all__ = ["TailSurprise", "power_mean", "soft_maximum"]
 
 Array = NDArray[np.float64]
 
@@ -68,6 +68,6 @@ def power_mean(surprises: Sequence[Array], weights: Sequence[float]) -> Array:
     return np.asarray((total / sum(weight**_POWER for weight in weights)) ** (1 / _POWER))
 
 
-def louder(evidence: Array, classifier: Array, weight: float) -> Array:
-    """Return max(e, w·c): what the classifier finds is added, what the others have found is kept."""
-    return np.maximum(evidence, weight * classifier)
+def soft_maximum(evidence: Array, classifier: Array, weight: float) -> Array:
+    """Return (e⁴ + (w·c)⁴)^¼: near the larger of the two, above it where both are high."""
+    return np.asarray((evidence**_POWER + (weight * classifier) ** _POWER) ** (1 / _POWER))

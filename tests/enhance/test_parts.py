@@ -13,7 +13,7 @@ from llmdas_agent.detectors import DetectorSource
 from llmdas_agent.enhance.background import background_families, recombined_rows
 from llmdas_agent.enhance.bases import CuredBase, independent_columns
 from llmdas_agent.enhance.gate import Judged, contribution_of
-from llmdas_agent.enhance.joining import TailSurprise, louder, power_mean
+from llmdas_agent.enhance.joining import TailSurprise, power_mean, soft_maximum
 from llmdas_agent.enhance.neighbours import Neighbourhood, Neighbours
 from llmdas_agent.enhance.spaces import Quantile, Whitened
 from llmdas_agent.enhance.tails import Tails
@@ -73,9 +73,9 @@ def test_surprise_of_new_normal_scores_is_exponential() -> None:
 
 def test_one_sure_expert_is_heard() -> None:
     base, classifier = np.array([8.0, 1.0, 3.0]), np.array([1.0, 8.0, 3.0])
-    np.testing.assert_array_equal(louder(base, classifier, 1.0), [8.0, 8.0, 3.0])
-    np.testing.assert_array_equal(louder(base, classifier, 0.5), [8.0, 4.0, 3.0])
-    np.testing.assert_array_equal(louder(base, classifier, 0.0), base)
+    joined = soft_maximum(base, classifier, 1.0)
+    assert joined[2] < joined[0] == pytest.approx(8.0, abs=0.01)
+    np.testing.assert_array_equal(soft_maximum(base, classifier, 0.0), base)
 
 
 def test_averaged_evidence_is_a_surprise_again() -> None:
@@ -85,8 +85,8 @@ def test_averaged_evidence_is_a_surprise_again() -> None:
     assert power_mean([loud, quiet], [1.0, 0.1]) > power_mean([loud, quiet], [0.1, 1.0])
 
 
-def _judged(rng: np.random.Generator, size: float, n: int) -> Judged:
-    return Judged(rng.exponential(size=n), size * rng.exponential(size=n))
+def _judged(rng: np.random.Generator, louder: float, n: int) -> Judged:
+    return Judged(rng.exponential(size=n), louder * rng.exponential(size=n))
 
 
 def test_a_classifier_that_has_learnt_nothing_gets_no_weight() -> None:
