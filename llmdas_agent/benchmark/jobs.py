@@ -12,6 +12,7 @@ import io
 import json
 import threading
 import time
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -293,7 +294,14 @@ def run_job(job: Job) -> Outcome:
     key, about = key_of(job), job.about()
     started = time.perf_counter()
     try:
-        with _ONE_AT_A_TIME, threadpool_limits(1), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            _ONE_AT_A_TIME,
+            threadpool_limits(1),
+            contextlib.redirect_stdout(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
+            # what a detector has to say of its libraries would drown the progress
+            warnings.simplefilter("ignore")
             split = one_class_split(load_dataset(job.data.path))
             found = job.measure(split)
     except Exception as error:  # a stranger's detector may raise anything; it is named in the report
