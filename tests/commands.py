@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -21,6 +20,8 @@ _IMPORTED_ONCE = [
     "polars",
     "rich.console",
 ]
+_STARTS_WORKERS = {"--backend", "--jobs", "bench", "compare", "refine"}
+"""Words of commands that get an interpreter of their own: joblib's workers do not start below a fork."""
 
 
 def run_command(
@@ -28,17 +29,23 @@ def run_command(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     timeout: float = 240,
-    scenarios: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does, with nothing on its standard input; see `subprocess.run`.
-
-    `scenarios` is how many toy scenarios a run of the agent uses: all of them, when it is left out.
-    """
+    """Run the command line as a user does, with nothing on its standard input; see `subprocess.run`."""
     words = [str(argument) for argument in arguments]
+    variables = {**os.environ, "COLUMNS": "200", **(env or {})}
+    if _STARTS_WORKERS & set(words):
+        return subprocess.run(
+            [sys.executable, "-m", "llmdas_agent", *words],
+            cwd=cwd,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder, "stdout"), Path(folder, "stderr")
-        variables = {**os.environ, "COLUMNS": "200", **(env or {})}
-        code = exit_code_of(_command, words, cwd, variables, said, scenarios, timeout=timeout)
+        code = exit_code_of(_command, words, cwd, variables, said, timeout=timeout)
         stdout, stderr = (path.read_text(encoding="utf-8") for path in said)
         return subprocess.CompletedProcess(words, code, stdout, stderr)
 
@@ -56,9 +63,7 @@ def exit_code_of(function: Callable[..., object], *arguments: object, timeout: f
     return process.exitcode
 
 
-def _command(
-    words: list[str], cwd: Path, variables: dict[str, str], said: tuple[Path, Path], scenarios: int | None
-) -> None:
+def _command(words: list[str], cwd: Path, variables: dict[str, str], said: tuple[Path, Path]) -> None:
     for descriptor, path in enumerate((Path(os.devnull), *said)):
         opened = os.open(path, os.O_RDWR | os.O_CREAT)
         os.dup2(opened, descriptor)
@@ -68,12 +73,8 @@ def _command(
     os.environ.update(variables)
     sys.argv = ["llmdas-agent", *words]
 
-    from llmdas_agent.agent import steps
     from llmdas_agent.cli.main import main
-    from llmdas_agent.verification import SCENARIOS, ToyBench
 
-    if scenarios is not None:
-        steps.ToyBench = partial(ToyBench, scenarios=SCENARIOS[:scenarios])  # type: ignore[misc, assignment]
     try:
         main()
     finally:

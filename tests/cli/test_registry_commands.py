@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 from llmdas_agent.registry import Registry
@@ -43,7 +44,7 @@ def test_show_tells_the_whole_story(cli: Cli) -> None:
 def test_show_writes_the_report_again(cli: Cli, tmp_path: Path) -> None:
     ended = cli("show", "ecod", "--html", "pages/ecod.html")
     assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "pages/ecod.html")
-    page = (tmp_path / "pages" / "ecod.html").read_text(encoding="utf-8")
+    page = unescape((tmp_path / "pages" / "ecod.html").read_text(encoding="utf-8"))
     synthesizer = Registry().get("ecod")
     assert "Accepted" in page
     assert synthesizer.proposal.borderline in page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from commands import run_command
 from dask_cluster import running_cluster
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -29,16 +29,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model, three tables to be scored, and the scores of each by itself."""
     folder = tmp_path_factory.mktemp("scoring")
     table(0, 80).drop("id").write_csv(folder / "normal.csv")
-    command = [sys.executable, "-m", "llmdas_agent", "fit", "ecod", "normal.csv", "--output", "model/"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    run_command("fit", "ecod", "normal.csv", "--output", "model/", cwd=folder).check_returncode()
     (folder / "tables").mkdir()
     (folder / "alone").mkdir()
     for number in (1, 2, 3):
         name = f"part-{number}.parquet"
         table(number, 20 * number).write_parquet(folder / "tables" / name)
-        score = [sys.executable, "-m", "llmdas_agent", "score", "model/", f"tables/{name}"]
-        rest = ["--id", "id", "--output", f"alone/{name}"]
-        subprocess.run([*score, *rest], cwd=folder, check=True, capture_output=True)
+        score = ["score", "model/", f"tables/{name}", "--id", "id", "--output", f"alone/{name}"]
+        run_command(*score, cwd=folder).check_returncode()
     return folder
 
 
