@@ -15,6 +15,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from commands import run_command
+
 ROOT = Path(__file__).resolve().parents[2]
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -24,8 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Breast cancer tables as the example writes them, and a model fitted on them."""
     place = tmp_path_factory.mktemp("tables")
     subprocess.run([sys.executable, ROOT / "examples" / "breast_cancer.py"], cwd=place, check=True)
-    command = [sys.executable, "-m", "llmdas_agent", "fit", "iforest", "normal.csv", "--output", "model/"]
-    subprocess.run(command, cwd=place, check=True)
+    run_command("fit", "iforest", "normal.csv", "--output", "model/", cwd=place).check_returncode()
     return place
 
 
