@@ -205,7 +205,7 @@ class Registry:
             folder, origin = self._brought()[name]
             return Synthesizer.read(folder, origin)
         known = did_you_mean(name, self.names())
-        hint = f"{known} `llmdas-agent add-detector CARD` makes one from a card".strip()
+        hint = f"`llmdas-agent add-detector CARD` makes one from a card. {known}".strip()
         raise UnknownNameError(f"there is no synthesizer for '{name}'", where="registry", hint=hint)
 
     def add(self, synthesizer: Synthesizer) -> Synthesizer:
