@@ -108,7 +108,7 @@ class Plugins:
             When it is claimed twice.
         """
         claims = self.detectors.get(name, [])
-        _refuse_conflict("detector", name, [owner for owner, _ in claims])
+        _refuse_conflict("detector", name, _owners(False, claims))
         return claims[0][1] if claims else None
 
     def owner(self, detector: str) -> str:
@@ -135,7 +135,7 @@ class Plugins:
             The package's own names.
         """
         for name, found in claims.items():
-            owners = [BUILTIN] * (name in own) + [owner for owner, _ in found]
+            owners = _owners(name in own, found)
             first = min(owners, key=lambda owner: owner != BUILTIN)
             for owner in owners:
                 if owner != first:
@@ -163,7 +163,7 @@ class Plugins:
         """
         found = {name: (BUILTIN, thing) for name, thing in own.items()}
         for name, claims in brought.items():
-            owners = [BUILTIN] * (name in own) + [owner for owner, _ in claims]
+            owners = _owners(name in own, claims)
             if len(owners) == 1:
                 found[name] = claims[0]
                 continue
@@ -217,8 +217,7 @@ def joined(kind: str, own: Mapping[str, T], brought: Claims[T]) -> dict[str, tup
     """
     everything = {name: (BUILTIN, thing) for name, thing in own.items()}
     for name, claims in brought.items():
-        owners = [owner for owner, _ in claims]
-        _refuse_conflict(kind, name, [BUILTIN, *owners] if name in own else owners)
+        _refuse_conflict(kind, name, _owners(name in own, claims))
         everything[name] = claims[0]
     return everything
 
@@ -244,6 +243,11 @@ def _loaded(*, commands_only: bool) -> Plugins:
     )
     problems = [problem for one in found if (problem := register(manager, one)) is not None]
     return Plugins(manager, problems)
+
+
+def _owners(is_own: bool, claims: list[tuple[str, Any]]) -> list[str]:
+    """Return everyone who claims a name, the package first where the name is its own."""
+    return [BUILTIN] * is_own + [owner for owner, _ in claims]
 
 
 def _refuse_conflict(kind: str, name: str, owners: list[str]) -> None:

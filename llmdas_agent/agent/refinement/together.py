@@ -117,7 +117,7 @@ def _nested(source: str, tree: ast.Module) -> str:
             row, column = node.lineno - 1, node.col_offset
             lines[row] = lines[row][:column] + lines[row][column:].replace(b"global", b"nonlocal", 1)
             shared |= set(node.names)
-        elif isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and node.end_lineno):
+        elif isinstance(node, ast.JoinedStr | ast.Constant):
             # the rest of a string of several lines is what it says
             within_strings |= set(range(node.lineno, node.end_lineno or node.lineno))
     opening = [f"    {name} = None".encode() for name in sorted(shared)]
