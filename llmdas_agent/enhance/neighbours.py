@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import hmean
 from sklearn.neighbors import NearestNeighbors
 
 from .joining import TailSurprise
@@ -54,7 +55,11 @@ class Neighbourhood:
 
 
 class Neighbours:
-    """The mean surprise of a row's distances in three spaces: own units, z-scores and normal quantiles.
+    """How surprising a row's distances are in three spaces: own units, z-scores and normal quantiles.
+
+    Six surprises, one for each score of each space, become one by their harmonic mean, which is near the
+    least of them: a row is far only where it is far by every yardstick, and no single unit, scale or density
+    can make it so.
 
     Attributes
     ----------
@@ -78,17 +83,17 @@ class Neighbours:
     @property
     def own_(self) -> Array:
         """The surprise of the rows fitted, shape (n,), each left out of its own neighbours."""
-        return self._mean_surprise(np.vstack([hood.own_ for hood in self.hoods_]))
+        return self._agreed(np.vstack([hood.own_ for hood in self.hoods_]))
 
     def __call__(self, Z: Array) -> Array:
         """Return the surprise of rows that were not fitted, shape (m,), in nats."""
         chosen = Z[:, self.columns_]
         pairs = zip(self.spaces_, self.hoods_, strict=True)
-        return self._mean_surprise(np.vstack([hood.score(space.transform(chosen)) for space, hood in pairs]))
+        return self._agreed(np.vstack([hood.score(space.transform(chosen)) for space, hood in pairs]))
 
-    def _mean_surprise(self, scores: Array) -> Array:
+    def _agreed(self, scores: Array) -> Array:
         pairs = zip(self.surprises_, scores, strict=True)
-        return np.asarray(np.mean([surprise(row) for surprise, row in pairs], axis=0))
+        return np.asarray(hmean([surprise(row) for surprise, row in pairs], axis=0))
 
 
 def _without_themselves(distance: Array, index: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp]]:

@@ -141,6 +141,19 @@ def test_far_rows_surprise_neighbours_and_tails_more_the_farther_they_are() -> N
     assert (np.diff(Tails().fit(Z).score(far), axis=1) > 0).all()
 
 
+def test_a_row_is_no_farther_than_its_neighbours_say_by_every_yardstick() -> None:
+    Z = load_wine().data
+    neighbours = Neighbours().fit(Z[::2])
+    told = neighbours(Z[1::2])
+    hoods = zip(neighbours.spaces_, neighbours.hoods_, strict=True)
+    distances = np.vstack([hood.score(space.transform(Z[1::2])) for space, hood in hoods])
+    by_each = np.array([told(row) for told, row in zip(neighbours.surprises_, distances, strict=True)])
+    assert (by_each.max(axis=0) > 3 * by_each.min(axis=0)).any()
+    assert (told <= by_each.mean(axis=0) + 1e-9).all()
+    assert (told >= by_each.min(axis=0) - 1e-9).all()
+    np.testing.assert_allclose(1 / told, (1 / by_each).mean(axis=0))
+
+
 def test_recombinations_keep_the_values_and_lose_the_dependence() -> None:
     X = load_wine().data
     made = recombined_rows(X, 900, np.random.default_rng(0))
