@@ -94,7 +94,7 @@ def test_a_classifier_that_has_learnt_nothing_gets_no_weight() -> None:
     refused = [contribution_of(_judged(rng, 1.0, 50), None, 50).weight == 0 for _ in range(300)]
     assert np.mean(refused) > 0.95
     learnt = contribution_of(_judged(rng, 5.0, 50), None, 50)
-    assert learnt.weight == pytest.approx(50 / 80)
+    assert learnt.weight == pytest.approx(1.5 * 50 / 80)
     assert learnt.learnability > 0.7
 
 
