@@ -1,6 +1,6 @@
 """What verification predicts: the score and the gates, known from toy data, against gains on real sets.
 
-    python benchmarks/fidelity/fidelity.py FOLDER [--half b] [--cache /tmp/fidelity] [--output FILE]
+    python benchmarks/fidelity/fidelity.py FOLDER [--half b] [--seeds 3] [--output FILE]
 
 `toy_reports.py` and `real_gains.py` fill the cache first. Gates and score were chosen on half a.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from pool import DETECTORS, Member, pool
+from real_gains import gains_file
 from scipy.stats import spearmanr
 from toy_reports import load_report
 
@@ -37,7 +38,7 @@ class Found:
     reports : list of VerificationReport
         One per program.
     gains : ndarray, shape (sets, programs)
-        Real gains in AUC-PR.
+        Real gains in AUC-PR, mean over seeds.
     """
 
     detector: str
@@ -77,11 +78,16 @@ def main() -> None:
 
 def _load(asked: argparse.Namespace, half: str, members: list[Member]) -> list[Found]:
     paths = find_datasets(asked.folder)["ab".index(half) :: 2]
-    sets = [json.loads((asked.cache / f"{path.stem}.json").read_text())["gain"] for path in paths]
+    by_seed = [
+        [json.loads(gains_file(asked.cache, seed, path).read_text())["gain"] for path in paths]
+        for seed in range(asked.seeds)
+    ]
     found = []
     for detector in DETECTORS:
         reports = [load_report(asked.cache, detector, member.program.digest) for member in members]
-        gains = np.array([[one[member.program.digest][detector] for member in members] for one in sets])
+        gains = np.array(
+            [[[one[m.program.digest][detector] for m in members] for one in sets] for sets in by_seed]
+        ).mean(axis=0)
         found.append(Found(detector, reports, gains))
     return found
 
@@ -208,8 +214,8 @@ def _circumstances(asked: argparse.Namespace, members: list[Member]) -> str:
     }
     told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return (
-        f"# What verification predicts\n\n{len(members)} programs ({told}), {len(DETECTORS)} detectors; "
-        f"{time.strftime('%Y-%m-%d')}.\nPython {platform.python_version()}, {versions}."
+        f"# What verification predicts\n\n{len(members)} programs ({told}), {len(DETECTORS)} detectors, "
+        f"{asked.seeds} seeds; {time.strftime('%Y-%m-%d')}.\nPython {platform.python_version()}, {versions}."
     )
 
 
@@ -217,6 +223,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=os.environ.get("LLMDAS_DATASETS"))
     parser.add_argument("--half", nargs="+", choices=("a", "b"), default=["a"])
+    parser.add_argument("--seeds", type=int, default=3, help="mean over so many, from 0 on")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/fidelity"))
     parser.add_argument("--output", type=Path, help="where the report goes, Markdown")
     asked = parser.parse_args()

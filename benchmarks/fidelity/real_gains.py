@@ -1,6 +1,6 @@
 """What each program of the pool gains on real sets: average precision of the light join, less its base's.
 
-    python benchmarks/fidelity/real_gains.py FOLDER --half a [--cache /tmp/fidelity]
+    python benchmarks/fidelity/real_gains.py FOLDER --half a [--seed 0] [--cache /tmp/fidelity]
 
 Training rows are capped at 1,200 (two thirds are fitted on, a third gives the tail probabilities), test rows
 at 3,000, both drawn by a seed, the test rows by class. The pool's programs are
@@ -30,7 +30,6 @@ from llmdas_agent.verification.usefulness import Classifier, NormalView, joined,
 
 MADE = 400
 MAX_TRAIN, MAX_TEST = 1200, 3000
-SEED = 0
 
 
 class RealSet:
@@ -104,22 +103,27 @@ def run(member: Member, base: CuredBase, X: np.ndarray, seed: int) -> np.ndarray
     return np.asarray(made, dtype=np.float64)
 
 
+def gains_file(cache: Path, seed: int, dataset: Path) -> Path:
+    """Return where the gains on one set are kept."""
+    return cache / f"seed-{seed}" / f"{dataset.stem}.json"
+
+
 def main() -> None:
     asked = _arguments()
     warnings.simplefilter("ignore")
     members = pool()
     for path in find_datasets(asked.folder)["ab".index(asked.half) :: 2]:
-        kept = asked.cache / f"{path.stem}.json"
+        kept = gains_file(asked.cache, asked.seed, path)
         known = json.loads(kept.read_text()) if kept.exists() else {"base": {}, "gain": {}}
         missing = [member for member in members if member.program.digest not in known["gain"]]
         if not missing:
             continue
         began = time.monotonic()
-        real = RealSet(one_class_split(load_dataset(path)), SEED)
+        real = RealSet(one_class_split(load_dataset(path)), asked.seed)
         known["base"] = real.base_precision()
         for member in missing:
             known["gain"][member.program.digest] = real.measured(member)
-        asked.cache.mkdir(parents=True, exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(known))
         print(f"{path.stem}: {len(missing)} programs, {time.monotonic() - began:.0f} s", flush=True)
 
@@ -128,6 +132,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=os.environ.get("LLMDAS_DATASETS"))
     parser.add_argument("--half", choices=("a", "b"), required=True)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/fidelity"))
     asked = parser.parse_args()
     asked.folder = Path(asked.folder)
