@@ -101,9 +101,19 @@ def _figures(half: str, found: list[Found], members: list[Member]) -> str:
     head = [
         f"## Half {half}: {found[0].gains.shape[0]} sets",
         "",
-        "| detector | Spearman, all | without bad | among those that pass | repeatability | balanced "
-        "accuracy | passed | gain of what passes | of what fails | worst that passes | bad that pass |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *_head(
+            "detector",
+            "Spearman, all",
+            "without bad",
+            "among those that pass",
+            "repeatability",
+            "balanced accuracy",
+            "passed",
+            "gain of what passes",
+            "of what fails",
+            "worst that passes",
+            "bad that pass",
+        ),
     ]
     return "\n".join([*head, *rows])
 
@@ -136,8 +146,7 @@ def _by_labels(one: list[Found], other: list[Found]) -> str:
         "Spearman correlation with mean gains on the second half, over the pool and among those that pass:",
         "of the score, which has seen toy data only, and of mean gains on the first half, seen with labels.",
         "",
-        "| detector | score, all | first half, all | score, passing | first half, passing |",
-        "|---|---|---|---|---|",
+        *_head("detector", "score, all", "first half, all", "score, passing", "first half, passing"),
     ]
     cases = [(b.detector, b.score, a.gain, b.gain, b.passed) for a, b in zip(one, other, strict=True)]
     score, first, second = (
@@ -171,8 +180,7 @@ def _refusals(found: list[Found], members: list[Member]) -> str:
         "",
         "Checks that refuse each, with the number of the four detectors; in bold the ones it must fail by.",
         "",
-        "| program | refused by | right reason | mean gain |",
-        "|---|---|---|---|",
+        *_head("program", "refused by", "right reason", "mean gain"),
     ]
     for i, member in enumerate(members):
         if member.kind != "bad":
@@ -196,13 +204,16 @@ def _programs(found: list[Found], members: list[Member]) -> str:
         "",
         "Score and mean gain by detector; a cross marks one that is refused.",
         "",
-        f"| program | kind | {' | '.join(one.detector for one in found)} |",
-        "|---" * (2 + len(found)) + "|",
+        *_head("program", "kind", *(one.detector for one in found)),
     ]
     for i in np.argsort(-np.mean([one.gain for one in found], axis=0), kind="stable"):
         cells = [f"{o.score[i]:.2f} {o.gain[i]:+.3f}{'' if o.passed[i] else ' ✗'}" for o in found]
         lines.append(f"| {members[i].name} | {members[i].kind} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _head(*names: str) -> list[str]:
+    return [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
 
 
 def _circumstances(asked: argparse.Namespace, members: list[Member]) -> str:

@@ -303,15 +303,7 @@ def print_outcome(outcome: dict[str, Any], *, brief: bool = False) -> None:
     if outcome["before"] is not None and outcome["after"] is not None:
         screen.print(f"quality     {outcome['before']:.4f} → {outcome['after']:.4f} in the search")
     if outcome["spending"]:
-        from decimal import Decimal
-
-        from ..agent.spending import dollars
-
-        cost = outcome["spending"]["cost_usd"]
-        tokens = outcome["spending"]["tokens_read"] + outcome["spending"]["tokens_written"]
-        screen.print(
-            f"spent       {tokens:,} tokens, {dollars(None if cost is None else Decimal(str(cost)))}"
-        )
+        screen.print(f"spent       {_spent(outcome['spending'])}")
     screen.print(f"report      {escape(outcome['run'])}/report.html", soft_wrap=True)
     if status == "replaced":
         screen.print(f"\nBack:\n  llmdas-agent rollback {outcome['detector']}")
