@@ -18,7 +18,8 @@ __all__ = ["TailSurprise", "power_mean", "soft_maximum"]
 
 Array = NDArray[np.float64]
 
-_POWER = 4
+_EVIDENCE_POWER = 3
+_MAXIMUM_POWER = 4
 _TIE = 1e-9
 _LEAST_EXCESS = 0.1
 
@@ -55,7 +56,7 @@ class TailSurprise:
 
 
 def power_mean(surprises: Sequence[Array], weights: Sequence[float]) -> Array:
-    """Return (Σ (wₑ·sₑ)⁴ / Σ wₑ⁴)^¼ over experts: a surprise again, near that of the one who is most sure.
+    """Return (Σ (wₑ·sₑ)³ / Σ wₑ³)^⅓ over experts: a surprise again, near that of the one who is most sure.
 
     Parameters
     ----------
@@ -64,10 +65,12 @@ def power_mean(surprises: Sequence[Array], weights: Sequence[float]) -> Array:
     weights : sequence of float
         One each, not all 0.
     """
-    total = sum((weight * told) ** _POWER for weight, told in zip(weights, surprises, strict=True))
-    return np.asarray((total / sum(weight**_POWER for weight in weights)) ** (1 / _POWER))
+    told = np.average(
+        np.stack(surprises) ** _EVIDENCE_POWER, axis=0, weights=np.asarray(weights) ** _EVIDENCE_POWER
+    )
+    return np.asarray(told ** (1 / _EVIDENCE_POWER))
 
 
 def soft_maximum(evidence: Array, classifier: Array, weight: float) -> Array:
     """Return (e⁴ + (w·c)⁴)^¼: near the larger of the two, above it where both are high."""
-    return np.asarray((evidence**_POWER + (weight * classifier) ** _POWER) ** (1 / _POWER))
+    return np.asarray(np.linalg.norm([evidence, weight * classifier], ord=_MAXIMUM_POWER, axis=0))

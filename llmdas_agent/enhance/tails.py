@@ -14,7 +14,6 @@ __all__ = ["Tails"]
 
 Array = NDArray[np.float64]
 
-_POWER = 4
 _EDGE = 3.5
 
 
@@ -22,8 +21,8 @@ class Tails:
     """Two scores for each row: one from the tails of its columns, one from those of its components.
 
     A value's surprise is −log of its two-sided tail probability under the normal law that its column is
-    carried to, continued outside the training range; a row's is the mean of fourth powers over columns (or
-    whitened principal components), to the power ¼: near its most surprising value.
+    carried to, continued outside the training range; a row's is the mean over columns, as in ECOD (Li et al.,
+    2022), or over whitened principal components.
     """
 
     def fit(self, Z: Array) -> Self:
@@ -46,4 +45,4 @@ def _surprise(Q: Array) -> Array:
     inside = np.abs(Q)
     beyond = np.maximum(inside - _EDGE, 0.0)
     told = -log_ndtr(-np.minimum(inside, _EDGE)) - np.log(2.0) + 2.0 * np.log1p(beyond)
-    return np.asarray(np.mean(told**_POWER, axis=1) ** (1 / _POWER))
+    return np.asarray(told.mean(axis=1))
