@@ -154,6 +154,15 @@ def test_a_row_is_no_farther_than_its_neighbours_say_by_every_yardstick() -> Non
     np.testing.assert_allclose(1 / told, (1 / by_each).mean(axis=0))
 
 
+def test_many_values_somewhat_far_out_are_as_telling_as_one_that_is_very_far() -> None:
+    Z = np.random.default_rng(0).normal(size=(2000, 10))
+    one, all_of_them = np.zeros((2, 10))
+    one[0], all_of_them[:] = 3.3, 2.0
+    of_columns, of_components = Tails().fit(Z).score(np.stack([one, all_of_them]))
+    assert of_columns[1] > of_columns[0]
+    assert of_components[1] > of_components[0]
+
+
 def test_recombinations_keep_the_values_and_lose_the_dependence() -> None:
     X = load_wine().data
     made = recombined_rows(X, 900, np.random.default_rng(0))
