@@ -116,16 +116,16 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
         """
         from .training import train
 
-        X = check_array(X, dtype=np.float64)
+        rows: Array = check_array(X, dtype=np.float64)
         self._set_n_classes(None)
-        self.n_features_in_ = X.shape[1]
-        self.views_ = [fit_view(view, X) for view in self.views]
-        seen = [seen_in(view, X) for view in self.views_]
+        self.n_features_in_ = rows.shape[1]
+        self.views_ = [fit_view(view, rows) for view in self.views]
+        seen = [seen_in(view, rows) for view in self.views_]
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=self.n_networks)
         self.networks_ = [train(self, Z, int(seed)) for Z, seed in zip(cycle(seen), seeds, strict=False)]
-        scales = [float(scores.std()) for scores in self._scores(X)]
+        scales = [float(scores.std()) for scores in self._scores(rows)]
         self.scales_ = [scale if scale > 0 else 1.0 for scale in scales]
-        self.decision_scores_ = self.decision_function(X)
+        self.decision_scores_ = self.decision_function(rows)
         self._process_decision_scores()
         return self
 

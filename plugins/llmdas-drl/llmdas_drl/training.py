@@ -78,7 +78,7 @@ def train(detector: DRL, X: NDArray[np.float64], seed: int) -> dict[str, NDArray
     for _ in range(detector.epochs):
         for batch in islice(_batches(rows, detector.batch_size, setting.chance), detector.max_batches):
             optimizer.zero_grad()
-            _loss(network, batch, setting).backward()
+            _loss(network, batch, setting).backward()  # type: ignore[no-untyped-call]  # torch has it so
             optimizer.step()
         decay.step()
     arrays = {

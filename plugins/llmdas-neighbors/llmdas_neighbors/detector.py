@@ -39,12 +39,12 @@ class MeanDistance(BaseDetector):  # type: ignore[misc]  # PyOD has no types
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Keep the rows, shape (n, d), at least two."""
-        X = check_array(X, dtype=np.float64, ensure_min_samples=2)
+        rows: Array = check_array(X, dtype=np.float64, ensure_min_samples=2)
         self._set_n_classes(None)
-        self.center_, spread = X.mean(axis=0), X.std(axis=0)
+        self.center_, spread = rows.mean(axis=0), rows.std(axis=0)
         self.spread_ = np.where(spread > 0, spread, 1.0)
-        count = min(self.n_neighbors, len(X) - 1)
-        self.neighbors_ = NearestNeighbors(n_neighbors=count).fit(self._standardized(X))
+        count = min(self.n_neighbors, len(rows) - 1)
+        self.neighbors_ = NearestNeighbors(n_neighbors=count).fit(self._standardized(rows))
         self.decision_scores_ = self.neighbors_.kneighbors()[0].mean(axis=1)
         self._process_decision_scores()
         return self
