@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 
+from .landmarks import kernel_features
 from .spaces import Quantile, Space, Standard, Whitened, usable_columns
 
 __all__ = ["KernelClassifiers", "MadeRowClassifiers"]
@@ -44,9 +44,7 @@ class KernelClassifiers:
         """Fit on normal rows, shape (n, k), and made ones, each (m, k), which weigh the same in all."""
         rows = np.vstack([normal, *families])
         self.gamma_ = self.width / _median_squared_distance(normal, self.random_state)
-        features = Nystroem(
-            gamma=self.gamma_, n_components=min(_LANDMARKS, len(rows)), random_state=self.random_state
-        ).fit(rows)
+        features = kernel_features(rows, self.gamma_, _LANDMARKS, self.random_state)
         of_normal = features.transform(normal)
         models = [_told_apart(of_normal, features.transform(made)) for made in families]
         self.landmarks_ = features.components_

@@ -11,9 +11,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 
+from ..enhance.landmarks import kernel_features
 from ..enhance.spaces import Quantile, Standard, usable_columns
 
 __all__ = ["Classifier", "NormalView", "joined", "surprise"]
@@ -81,9 +81,7 @@ class Classifier:
         """Fit on made rows in view, shape (m, k)."""
         normal = self._view.normal
         rows = np.vstack([normal, made])
-        self._features = Nystroem(
-            gamma=self._view.gamma, n_components=min(_LANDMARKS, len(rows)), random_state=self._seed
-        ).fit(rows)
+        self._features = kernel_features(rows, self._view.gamma, _LANDMARKS, self._seed)
         self._model = LogisticRegression(C=_INVERSE_PENALTY, class_weight="balanced", max_iter=200)
         self._model.fit(self._features.transform(rows), np.repeat([0, 1], [len(normal), len(made)]))
         return self
@@ -108,7 +106,7 @@ def surprise(normal: Array, scores: Array) -> Array:
     Returns
     -------
     ndarray, shape (m,)
-        In nats, from about 0 upwards.
+        In nats, above 0.
     """
     ordered = np.sort(normal)
     size = max(float(np.abs(ordered).max()), 1e-9)
@@ -120,8 +118,13 @@ def surprise(normal: Array, scores: Array) -> Array:
 
 
 def joined(base: Array, classifier: Array) -> Array:
-    """Return the joined score of two surprises: their sum, as Fisher (1925) combines p-values."""
-    return base + classifier
+    """Return the joined score of two surprises, shape (m,): their geometric mean.
+
+    Above the normal rows only where both are, so that a classifier shows as soon as it takes normal rows for
+    abnormal or does not see what the detector does. Under a sum (Fisher, 1925) or a soft maximum, a strong
+    detector or a far row hides that, and gains on some sets tell less of those on others.
+    """
+    return np.sqrt(base * classifier)
 
 
 def _median_squared_distance(rows: Array, seed: int) -> float:

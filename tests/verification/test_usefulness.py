@@ -63,6 +63,29 @@ def test_a_join_with_noise_costs_and_one_with_a_good_second_opinion_pays() -> No
     assert precision(first, noise) < precision(first)
 
 
+@given(scores, scores, scores)
+@settings(max_examples=100, deadline=None)
+def test_the_join_lies_between_its_two_and_rises_with_each(
+    normal: np.ndarray, one: np.ndarray, other: np.ndarray
+) -> None:
+    n = min(len(one), len(other))
+    first, second = surprise(normal, one[:n]), surprise(normal, np.sort(other[:n]))
+    both = joined(first, second)
+    assert (both >= np.minimum(first, second) * (1 - 1e-9)).all()
+    assert (both <= np.maximum(first, second) * (1 + 1e-9)).all()
+    assert (np.diff(joined(np.full(n, first[0]), second)) >= 0).all()
+
+
+def test_a_classifier_that_sees_nothing_outside_shows_beside_a_detector_that_sees_all() -> None:
+    rng = np.random.default_rng(0)
+    detector = np.concatenate([rng.normal(size=500), rng.normal(6.0, size=50)])
+    blind = np.concatenate([rng.normal(size=500), rng.normal(-2.0, size=50)])
+    told, unseen = (surprise(part[:250], part[250:]) for part in (detector, blind))
+    together = joined(told, unseen)
+    assert average_precision(told[:250], told[250:]) > 0.99
+    assert average_precision(together[:250], together[250:]) < 0.7
+
+
 def test_the_classifier_learns_what_shifted_rows_have_in_common_on_real_data() -> None:
     X, benign = load_breast_cancer(return_X_y=True)
     normal, malignant = X[benign == 1], X[benign == 0]
