@@ -23,7 +23,7 @@ from sklearn.metrics import average_precision_score
 
 from llmdas_agent.benchmark.datasets import find_datasets, load_dataset
 from llmdas_agent.benchmark.protocol import Split, one_class_split
-from llmdas_agent.enhance.bases import TREATMENTS, CuredBase
+from llmdas_agent.enhance.bases import CuredBase, soundest
 from llmdas_agent.programs import ENTRY_POINT
 from llmdas_agent.registry import resolve
 from llmdas_agent.verification.usefulness import Classifier, NormalView, joined, surprise
@@ -56,9 +56,7 @@ class RealSet:
 
     def _base(self, name: str) -> CuredBase:
         source = resolve(name)
-        fitted = [CuredBase(self.seed, treatment).fit(source, self.X) for treatment in TREATMENTS]
-        sound = [base.soundness(self.held) for base in fitted]
-        return next(b for b, s in zip(fitted, sound, strict=True) if s >= 0.9 * max(sound))
+        return CuredBase(self.seed, soundest(source, self.X, self.seed)).fit(source, self.X)
 
     def _average_precision(self, scores: np.ndarray) -> float:
         return float(average_precision_score(self.truth, scores))
