@@ -109,7 +109,7 @@ def test_beside_the_neighbours_a_classifier_must_add_to_what_they_know() -> None
     assert np.mean(noise) > 0.95
     # as good as the neighbours, but on its own: together they know more than either
     other = contribution_of(_judged(rng, 2.0, 400), rival, 400)
-    assert 0.7 < other.weight < 0.85
+    assert other.weight == pytest.approx(0.6 * 400 / 430)
     assert other.learnability > other.rival
     assert "by the neighbours alone" in other.reason
 
