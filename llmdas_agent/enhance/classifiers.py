@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 
-from .landmarks import kernel_features
+from .landmarks import kernel_features, median_squared_distance
 from .spaces import Quantile, Space, Standard, Whitened, usable_columns
 
 __all__ = ["KernelClassifiers", "MadeRowClassifiers"]
@@ -43,7 +43,7 @@ class KernelClassifiers:
     def fit(self, normal: Array, families: Sequence[Array]) -> Self:
         """Fit on normal rows, shape (n, k), and made ones, each (m, k), which weigh the same in all."""
         rows = np.vstack([normal, *families])
-        self.gamma_ = self.width / _median_squared_distance(normal, self.random_state)
+        self.gamma_ = self.width / median_squared_distance(normal, self.random_state)
         features = kernel_features(rows, self.gamma_, _LANDMARKS, self.random_state)
         of_normal = features.transform(normal)
         models = [_told_apart(of_normal, features.transform(made)) for made in families]
@@ -108,10 +108,3 @@ def _told_apart(normal: Array, made: Array) -> LogisticRegression:
 
 def _view(space: Sequence[Space], Z: Array) -> Array:
     return np.hstack([part.transform(Z) for part in space])
-
-
-def _median_squared_distance(V: Array, random_state: int) -> float:
-    one, other = np.random.default_rng(random_state).integers(len(V), size=(2, 2000))
-    squared = np.sum((V[one] - V[other]) ** 2, axis=1)
-    positive = squared[squared > 0]
-    return float(np.median(positive)) if len(positive) else 1.0

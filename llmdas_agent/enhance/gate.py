@@ -75,7 +75,7 @@ def contribution_of(classifier: Judged, rival: Judged | None, n: int) -> Contrib
     rival alone, by more than two standard errors of the difference (DeLong, DeLong and Clarke-Pearson, 1988);
     without a rival, where they rank better by it than by chance, by more than three. The fewer the rows, the
     quieter; and quieter beside a rival, since what it takes for abnormal and is not then ranks before what
-    the rival has found. How loud it is beside the base alone was chosen on half of the benchmark sets.
+    the rival has found. How loud it is, in both cases, was chosen on half of the benchmark sets.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Features of a Gaussian kernel, by landmarks."""
+"""Features of a Gaussian kernel, by landmarks, and the distance that its width is measured in."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.kernel_approximation import Nystroem
 
-__all__ = ["kernel_features"]
+__all__ = ["kernel_features", "median_squared_distance"]
+
+Array = NDArray[np.float64]
 
 _TRIES = 10
+_PAIRS = 2000
 
 
-def kernel_features(rows: NDArray[np.float64], gamma: float, n_landmarks: int, random_state: int) -> Nystroem:
+def kernel_features(rows: Array, gamma: float, n_landmarks: int, random_state: int) -> Nystroem:
     """Return Nystroem features of the kernel exp(−gamma · ‖u − v‖²), fitted on rows.
 
     Williams and Seeger (2001). Where many landmarks are equal and some are far, LAPACK's singular value
@@ -44,3 +47,11 @@ def kernel_features(rows: NDArray[np.float64], gamma: float, n_landmarks: int, r
         except np.linalg.LinAlgError:
             continue
     return drawn(random_state + _TRIES - 1)
+
+
+def median_squared_distance(rows: Array, random_state: int) -> float:
+    """Return the median squared distance between 2,000 random pairs of different rows, shape (n, d); or 1."""
+    one, other = np.random.default_rng(random_state).integers(len(rows), size=(2, _PAIRS))
+    squared = np.sum((rows[one] - rows[other]) ** 2, axis=1)
+    positive = squared[squared > 0]
+    return float(np.median(positive)) if len(positive) else 1.0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from ..enhance.landmarks import kernel_features
+from ..enhance.landmarks import kernel_features, median_squared_distance
 from ..enhance.spaces import Quantile, Standard, usable_columns
 
 __all__ = ["Classifier", "NormalView", "joined", "surprise"]
@@ -23,7 +23,6 @@ Array = NDArray[np.float64]
 _LANDMARKS = 150
 _WIDTH = 1.0
 _INVERSE_PENALTY = 10.0
-_PAIRS = 2000
 _TAIL = 0.9
 
 
@@ -52,7 +51,7 @@ class NormalView:
         chosen = X[:, self._columns]
         self._spaces = (Standard().fit(chosen), Quantile().fit(chosen))
         self.normal = self(X)
-        self.gamma = _WIDTH / _median_squared_distance(self.normal, seed)
+        self.gamma = _WIDTH / median_squared_distance(self.normal, seed)
 
     def __call__(self, X: Array) -> Array:
         """Return rows in view, shape (m, k)."""
@@ -125,10 +124,3 @@ def joined(base: Array, classifier: Array) -> Array:
     detector or a far row hides that, and gains on some sets tell less of those on others.
     """
     return np.sqrt(base * classifier)
-
-
-def _median_squared_distance(rows: Array, seed: int) -> float:
-    one, other = np.random.default_rng(seed).integers(len(rows), size=(2, _PAIRS))
-    squared = np.sum((rows[one] - rows[other]) ** 2, axis=1)
-    positive = squared[squared > 0]
-    return float(np.median(positive)) if len(positive) else 1.0
