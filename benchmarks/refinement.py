@@ -31,7 +31,8 @@ from llmdas_agent.agent.runs import RunFolder
 from llmdas_agent.cli.refine_view import RefineView
 from llmdas_agent.config import Budget
 from llmdas_agent.detectors import DetectorSource
-from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.registry import Registry
+from llmdas_agent.synthesizer import Synthesizer
 from llmdas_agent.verification import ToyBench, verify
 from llmdas_agent.verification.threads import at_most
 

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from .enhance import EnhancedDetector, load_model, save_model
     from .errors import LlmdasError
     from .programs import SynthesisProgram
-    from .registry import Registry, Synthesizer
+    from .registry import Registry
     from .report import BlindSpotProfile, Verdict, VerificationReport
+    from .synthesizer import Synthesizer
 
 __all__ = [
     "BlindSpotProfile",
@@ -38,7 +39,7 @@ _HOME = {
     "LlmdasError": "errors",
     "Registry": "registry",
     "SynthesisProgram": "programs",
-    "Synthesizer": "registry",
+    "Synthesizer": "synthesizer",
     "Verdict": "report",
     "VerificationReport": "report",
     "load_card": "cards",

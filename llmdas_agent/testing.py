@@ -24,7 +24,7 @@ from sklearn.base import BaseEstimator, clone
 from .cards import DetectorCard, load_card
 from .detectors import Detector, DetectorSource
 from .plugins import DetectorEntry
-from .registry import Synthesizer
+from .synthesizer import Synthesizer
 from .verification import ToyBench, verify
 
 __all__ = ["HEAVY", "DetectorConformance"]

@@ -30,6 +30,7 @@ LAYERS = [
     {"plugins", "verified"},
     {"detectors"},
     {"sandbox"},
+    {"synthesizer"},
     {"registry"},
     {"enhance"},
     {"verification"},

@@ -16,8 +16,9 @@ from sklearn.ensemble import IsolationForest
 from llmdas_agent.cards import DetectorCard
 from llmdas_agent.errors import ModelFolderError, NotAcceptedError, StorageError, UnknownNameError
 from llmdas_agent.programs import Proposal, SynthesisProgram
-from llmdas_agent.registry import Registry, Synthesizer, resolve
+from llmdas_agent.registry import Registry, resolve
 from llmdas_agent.report import BlindSpotProfile, Verdict, VerificationReport
+from llmdas_agent.synthesizer import Synthesizer
 
 
 def make(name: str = "mine", source: str = "x = 1\n", *, passed: bool = True) -> Synthesizer:

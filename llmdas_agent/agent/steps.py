@@ -12,8 +12,9 @@ from ..detectors import DetectorSource
 from ..errors import BudgetExceededError, ChatModelError
 from ..files import write_whole
 from ..programs import Proposal
-from ..registry import Registry, Synthesizer
+from ..registry import Registry
 from ..report import Verdict, VerificationReport
+from ..synthesizer import Synthesizer
 from ..verification import ToyBench, Trial, judge, probe, try_program
 from .proposers import Brief, Proposer
 from .runs import Event, Listener, RunFolder, Status

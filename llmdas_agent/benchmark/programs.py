@@ -14,9 +14,10 @@ from pathlib import Path
 from ..cards import DetectorCard
 from ..errors import ProgramError, TableError
 from ..programs import ENTRY_POINT, Proposal, SynthesisProgram
-from ..registry import Registry, Synthesizer
+from ..registry import Registry
 from ..report import BlindSpotProfile, VerificationReport
 from ..sandbox import check_source
+from ..synthesizer import Synthesizer
 
 __all__ = [
     "ABLATED",

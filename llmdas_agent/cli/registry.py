@@ -12,7 +12,7 @@ from .output import JsonOption, checks_table, console, emit_json, profile_table
 from .verify import report_on
 
 if TYPE_CHECKING:
-    from ..registry import Synthesizer
+    from ..synthesizer import Synthesizer
 
 __all__ = ["list_", "remove", "show"]
 

@@ -12,8 +12,8 @@ from ..errors import InputError, NotAcceptedError
 from .output import JsonOption, SeedOption, busy, checks_table, console, emit_json
 
 if TYPE_CHECKING:
-    from ..registry import Synthesizer
     from ..report import BlindSpotProfile
+    from ..synthesizer import Synthesizer
 
 __all__ = ["report_on", "verify"]
 

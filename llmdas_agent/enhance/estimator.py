@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 from ..cards import DetectorCard
 from ..detectors import DetectorSource, import_class
 from ..errors import InputError, NotAcceptedError, TableError, UnknownNameError
-from ..registry import Registry, Synthesizer, resolve
+from ..registry import Registry, resolve
+from ..synthesizer import Synthesizer
 from .bases import Treatment
 from .ensemble import EXPERTS, Ensemble
 from .explaining import Explanation, explanation_of

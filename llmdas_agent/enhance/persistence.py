@@ -38,7 +38,8 @@ from ..detectors import DetectorSource, import_class
 from ..errors import DetectorError, ModelFolderError
 from ..files import storage_errors, write_whole
 from ..plugins import BUILTIN, load_plugins
-from ..registry import Synthesizer, resolve
+from ..registry import resolve
+from ..synthesizer import Synthesizer
 from .bases import CuredBase
 from .ensemble import Ensemble
 from .estimator import EnhancedDetector

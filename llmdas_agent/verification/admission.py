@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..detectors import DetectorSource
 from ..errors import NotAcceptedError
 from ..plugins import load_plugins
-from ..registry import Synthesizer
 from ..report import VerificationReport
+from ..synthesizer import Synthesizer
 from ..verified import record_verified
 from .bench import ToyBench
 from .verify import verify

@@ -46,9 +46,10 @@ from llmdas_agent.config import Budget
 from llmdas_agent.detectors import DetectorSource
 from llmdas_agent.errors import InputError
 from llmdas_agent.programs import Proposal, SynthesisProgram
-from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.registry import Registry
 from llmdas_agent.report import BlindSpotProfile, VerificationReport
 from llmdas_agent.sandbox import check_source
+from llmdas_agent.synthesizer import Synthesizer
 from llmdas_agent.verification import SCENARIOS, ToyBench, judge, try_program, verify
 from llmdas_agent.verification.threads import at_most
 

@@ -20,8 +20,9 @@ from llmdas_agent.benchmark.programs import (
 )
 from llmdas_agent.errors import NotAcceptedError, ProgramError, TableError
 from llmdas_agent.programs import SynthesisProgram
-from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.registry import Registry
 from llmdas_agent.sandbox import SandboxResult, run_program
+from llmdas_agent.synthesizer import Synthesizer
 
 THREE_ARGUMENTS = """from __future__ import annotations
 import numpy as np

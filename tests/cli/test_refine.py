@@ -18,8 +18,9 @@ from llmdas_agent.cli.output import console
 from llmdas_agent.cli.refine_view import RefineView
 from llmdas_agent.detectors import DetectorSource
 from llmdas_agent.programs import SynthesisProgram
-from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.registry import Registry
 from llmdas_agent.report import BlindSpotProfile
+from llmdas_agent.synthesizer import Synthesizer
 from llmdas_agent.verification import SCENARIOS, ToyBench, verify
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]

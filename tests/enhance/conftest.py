@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from llmdas_agent.programs import Proposal, SynthesisProgram
-from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.registry import Registry
 from llmdas_agent.report import BlindSpotProfile, Verdict, VerificationReport
+from llmdas_agent.synthesizer import Synthesizer
 
 SOURCE = '''
 import numpy as np

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from llmdas_agent.enhance import EnhancedDetector
-from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.registry import Registry
+from llmdas_agent.synthesizer import Synthesizer
 
 IMPOSSIBLE = {
     "check_do_not_raise_errors_in_init_or_set_params": "PyOD checks contamination when it is constructed",

@@ -23,7 +23,8 @@ from sklearn.preprocessing import RobustScaler
 
 from llmdas_agent.enhance import EnhancedDetector
 from llmdas_agent.errors import DetectorError, NotAcceptedError, TableError, UnknownNameError
-from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.registry import Registry
+from llmdas_agent.synthesizer import Synthesizer
 
 BASES = ("pca", "iforest", "ocsvm", "ecod")
 

@@ -8,7 +8,7 @@ import pytest
 
 from llmdas_agent.enhance import EnhancedDetector
 from llmdas_agent.errors import InputError
-from llmdas_agent.registry import Synthesizer
+from llmdas_agent.synthesizer import Synthesizer
 
 
 @pytest.fixture(scope="module")

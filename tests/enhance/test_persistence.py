@@ -17,7 +17,7 @@ from sklearn.ensemble import IsolationForest
 
 from llmdas_agent.enhance import EnhancedDetector, load_model, save_model
 from llmdas_agent.errors import DetectorError, ModelFolderError, StorageError
-from llmdas_agent.registry import Synthesizer
+from llmdas_agent.synthesizer import Synthesizer
 
 
 class Stranger(PCA):

@@ -10,7 +10,8 @@ import pytest
 from llmdas_agent.cards import load_card
 from llmdas_agent.errors import InputError
 from llmdas_agent.plugins.scaffold import Package
-from llmdas_agent.registry import Registry, Synthesizer
+from llmdas_agent.registry import Registry
+from llmdas_agent.synthesizer import Synthesizer
 
 
 def test_names_follow_from_the_detector_s_and_its_card_is_one(tmp_path: Path) -> None:

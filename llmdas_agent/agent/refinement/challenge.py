@@ -10,8 +10,9 @@ import numpy as np
 
 from ...detectors import DetectorSource
 from ...programs import SynthesisProgram
-from ...registry import Registry, Synthesizer
+from ...registry import Registry
 from ...report import VerificationReport
+from ...synthesizer import Synthesizer
 from ...verification import ToyBench, verify
 from ..runs import RunFolder
 from .archive import Archive, Entry

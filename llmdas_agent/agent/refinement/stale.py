@@ -8,7 +8,7 @@ from typing import Literal
 
 from ...detectors import DetectorSource
 from ...plugins import load_plugins
-from ...registry import Synthesizer
+from ...synthesizer import Synthesizer
 from ...verification import ToyBench, verify
 from ...verified import is_verified_here, record_verified
 

@@ -22,7 +22,8 @@ from typing import Any
 from ...config import Budget, data_dir
 from ...detectors import DetectorSource
 from ...files import write_whole
-from ...registry import Registry, Synthesizer
+from ...registry import Registry
+from ...synthesizer import Synthesizer
 from ...verification import ToyBench
 from ..runs import Listener, RunFolder, only_one
 from ..spending import spent
