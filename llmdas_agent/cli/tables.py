@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import TableError
+from ..errors import StorageError, TableError
 from .backends import BackendOption, JobsOption, SchedulerOption, chosen_workers, telling
 from .output import JsonOption, SeedOption, busy, console, emit_json
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ..enhance import EnhancedDetector
+    from ..enhance.scoring import FileScored
     from ..workers import Workers
 
 __all__ = ["fit", "score", "synthesize"]
@@ -59,10 +60,15 @@ def fit(
     Says what the made anomalies contribute on this table. No labels are used and nothing leaves the machine.
     """
     from ..enhance import save_model
+    from ..enhance.files import nearly_numbers
 
     model, frame = _fitted(name, table, drop, contamination, seed)
+    for column, odd in nearly_numbers(frame).items():
+        told = f"is read as words, since '{odd:.40}' is no number and nearly all else is"
+        typer.echo(f"warning: {table}: column '{column}' {told}. Correct it, or leave it empty", err=True)
     save_model(model, output)
     found = model.contribution_
+    words = [str(column) for column in model.encoder_.words_]
     if as_json:
         emit_json(
             {
@@ -71,6 +77,7 @@ def fit(
                 "rows": frame.height,
                 "columns": frame.width,
                 "ignored_columns": list(model.encoder_.ignored_),
+                "word_columns": words,
                 "threshold": float(model.threshold_),
                 "weights": model.weights_,
                 "learnability": found.learnability,
@@ -86,7 +93,10 @@ def fit(
         f"fitted     {model.synthesizer_.name} on {frame.height} rows, {frame.width} columns", markup=False
     )
     if model.encoder_.ignored_:
-        screen.print(f"ignored    {', '.join(model.encoder_.ignored_)}: no value in any row", markup=False)
+        ignored = ", ".join(model.encoder_.ignored_)
+        screen.print(f"ignored    {ignored}: no value in any row", markup=False, emoji=False)
+    if words:
+        screen.print(f"words      {', '.join(words)}", markup=False, emoji=False)
     if model.treatment_ != "as given":
         screen.print(f"columns    {model.treatment_}, so that the base scores soundly", markup=False)
     screen.print(f"synthesis  {proposal.strategy}: {proposal.blind_spot}", markup=False)
@@ -141,7 +151,7 @@ def score(
     with busy(f"scoring {table.name}"):
         result = scores_of(detector, table, id_column=id_column, drop=drop)
     if output is None:
-        result.write_csv(sys.stdout)
+        sys.stdout.write(result.write_csv())
         return
     write_table(output, result)
     summary = {"scores": str(output), "rows": result.height, "anomalies": int(result["label"].sum())}
@@ -179,21 +189,13 @@ def _score_folder(
             scored.append(one)
             tell(done, len(jobs), None)
     whole = [one for one in scored if not one.problem]
+    _refuse_problems([one for one in scored if one.problem], len(jobs), folder, output)
     summary = {
         "scores": str(output),
         "tables": len(whole),
         "rows": sum(one.rows for one in whole),
         "anomalies": sum(one.anomalies for one in whole),
     }
-    problems = sorted(one.problem for one in scored if one.problem)
-    for problem in problems:
-        typer.echo(f"not scored: {problem}", err=True)
-    if problems:
-        raise TableError(
-            f"{len(problems)} of {len(jobs)} tables could not be scored",
-            where=str(folder),
-            hint=f"The scores of the others are in {output}",
-        )
     if as_json:
         emit_json(summary)
     else:
@@ -201,6 +203,19 @@ def _score_folder(
             f"{summary['anomalies']} of {summary['rows']} rows in {summary['tables']} tables labelled as "
             f"anomalies; scores in {output}"
         )
+
+
+def _refuse_problems(problems: list[FileScored], n_jobs: int, folder: Path, output: Path) -> None:
+    """Name the tables that could not be scored, and end with an error where there are any."""
+    for one in sorted(problems, key=lambda one: one.table):
+        typer.echo(f"not scored: {one.problem}", err=True)
+    if not problems:
+        return
+    told = f"{len(problems)} of {n_jobs} tables could not be scored"
+    if all(one.exit_code == StorageError.exit_code for one in problems):
+        raise StorageError(told, where=str(output), hint="See whether it may be written")
+    hint = f"The scores of the others are in {output}" if len(problems) < n_jobs else "See the lines above"
+    raise TableError(told, where=str(folder), hint=hint)
 
 
 def synthesize(
@@ -212,6 +227,7 @@ def synthesize(
     ] = None,
     drop: DropOption = [],  # noqa: B006  as above
     seed: SeedOption = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Make the hard anomalies that an enhanced detector learns from, to look at.
 
@@ -219,22 +235,28 @@ def synthesize(
     Examples:
       llmdas-agent synthesize iforest normal.csv --rows 200 --output made.csv
     """
+    if as_json and output is None:
+        raise typer.BadParameter("--json tells of the file that --output names")
     from ..enhance import synthesize as make_rows
     from ..enhance import write_table
 
     model, _ = _fitted(name, table, drop, 0.1, seed)
     made = make_rows(model, rows)
     if output is None:
-        made.write_csv(sys.stdout)
+        sys.stdout.write(made.write_csv())
         return
     write_table(output, made)
-    typer.echo(f"{made.height} rows in {output}")
+    if as_json:
+        emit_json({"made": str(output), "rows": made.height})
+    else:
+        typer.echo(f"{made.height} rows in {output}")
 
 
 def _fitted(
     name: str, table: Path, drop: list[str], contamination: float, seed: int
 ) -> tuple[EnhancedDetector, pl.DataFrame]:
     from ..enhance import EnhancedDetector, read_table
+    from ..enhance.files import named_in_errors
 
     verify_before_first_use(name)
     with busy(f"fitting {name} on {table.name}"), warnings.catch_warnings():
@@ -242,7 +264,8 @@ def _fitted(
         warnings.simplefilter("ignore")
         frame = read_table(table, drop=drop).frame
         model = EnhancedDetector(name, contamination=contamination, random_state=seed)
-        return model.fit(frame), frame
+        with named_in_errors(table):
+            return model.fit(frame), frame
 
 
 def verify_before_first_use(name: str) -> None:

@@ -15,6 +15,8 @@ Words = NDArray[np.object_]
 
 _MAX_STEPS = 12
 _REACH = 1e6
+_LARGEST = 1e60
+_LEAST = 1e-60
 _MAX_LEVELS = 20
 _RARE_SHARE = 0.005
 _MISSING = "\x00missing"
@@ -24,7 +26,8 @@ class NumberColumn:
     """A column of numbers.
 
     It stays one column. A missing value becomes the median; where some were missing among the rows fitted,
-    a second column says so. An infinite value lies one range beyond all that were seen.
+    a second column says so. An infinite value, or one beyond ±1e60, lies one range beyond all that were seen:
+    such are marks for something missing, and their squares would overflow. Differences below 1e-60 are none.
 
     Attributes
     ----------
@@ -33,8 +36,9 @@ class NumberColumn:
     """
 
     def fit(self, values: Array) -> Self:
-        """Fit on values, shape (n,), NaN where missing, at least one finite."""
-        finite = values[np.isfinite(values)]
+        """Fit on values, shape (n,), NaN where missing, at least one that `holds`."""
+        finite = values[self.holds(values)]
+        finite = np.where(np.abs(finite) < _LEAST, 0.0, finite)
         low, high = float(finite.min()), float(finite.max())
         self.median_ = float(np.median(finite))
         self.reach_ = high - low or 1.0 + abs(high)
@@ -44,12 +48,18 @@ class NumberColumn:
         self.steps_ = steps if len(steps) <= min(_MAX_STEPS, len(finite) / 2) else None
         return self
 
+    @staticmethod
+    def holds(values: Array) -> NDArray[np.bool_]:
+        """Return which values are numbers that can be computed with."""
+        return np.abs(values) <= _LARGEST
+
     def transform(self, values: Array) -> Array:
         """Return the column's numbers, shape (m, width), finite."""
         missing = np.isnan(values)
         number = np.where(missing, self.median_, values)
-        number = np.where(np.isposinf(number), self.high_ + self.reach_, number)
-        number = np.where(np.isneginf(number), self.low_ - self.reach_, number)
+        number = np.where(number > _LARGEST, self.high_ + self.reach_, number)
+        number = np.where(number < -_LARGEST, self.low_ - self.reach_, number)
+        number = np.where(np.abs(number) < _LEAST, 0.0, number)
         number = self._bounded(number)
         return np.column_stack([number, missing.astype(np.float64)][: self.width])
 

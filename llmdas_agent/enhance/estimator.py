@@ -21,8 +21,9 @@ from ..synthesizer import Synthesizer
 from .bases import Treatment
 from .ensemble import EXPERTS, Ensemble
 from .explaining import Explanation, explanation_of
+from .frames import Table
 from .gate import Contribution
-from .tables import Table, TableEncoder
+from .tables import TableEncoder
 
 __all__ = ["EnhancedDetector"]
 
@@ -120,6 +121,8 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         ------
         TableError
             When the table cannot be used.
+        InputError
+            When the contamination is no share.
         UnknownNameError, CardError, DetectorError
             When `base` is none.
         NotAcceptedError
@@ -128,6 +131,10 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
             When the sandbox cannot work on this machine.
         """
         experts = _known(self.experts)
+        if isinstance(self.contamination, (int, float)) and not 0 < self.contamination <= 0.5:
+            raise InputError(
+                f"is {self.contamination}", where="contamination", hint="Give a share above 0, up to 0.5"
+            )
         source = resolve(self.base)
         self.card_ = source.card
         self.synthesizer_ = _verified(self.synthesizer, self.base, source)

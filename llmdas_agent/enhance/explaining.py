@@ -15,7 +15,7 @@ __all__ = ["Explanation", "explanation_of"]
 
 Array = NDArray[np.float64]
 
-_ROWS_AT_ONCE = 64
+_VALUES_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,10 @@ def explanation_of(ensemble: Ensemble, Z: Array, blocks: dict[str, slice]) -> Ex
     loudest = names[np.argmax(np.stack(list(experts.values())), axis=0)]
     scores = ensemble.join(told)
     contributions = np.zeros((len(Z), len(blocks)))
-    for start in range(0, len(Z), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
+    # each row is scored once per column, so that wide tables go few rows at a time
+    step = max(1, _VALUES_AT_ONCE // (len(blocks) * Z.shape[1]))
+    for start in range(0, len(Z), step):
+        part = slice(start, start + step)
         changed = _as_expected(ensemble.neighbours_, Z[part], list(blocks.values()))
         found = ensemble.score(changed.reshape(-1, Z.shape[1])).reshape(changed.shape[:2])
         contributions[part] = (scores[part] - found).T

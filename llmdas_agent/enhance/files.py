@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 from ..errors import TableError, did_you_mean
 from ..files import write_whole
 
-__all__ = ["TableFile", "read_table", "scores_table", "write_table"]
+__all__ = ["TableFile", "named_in_errors", "nearly_numbers", "read_table", "scores_table", "write_table"]
 
 NULL_SPELLINGS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "?", "#N/A")
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _SEPARATORS = ",;\t|"
 _TRUE_FALSE = ("true", "false")
+_NEARLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,19 @@ class TableFile:
     ids: pl.Series | None
 
 
-def read_table(path: str | Path, *, id_column: str | None = None, drop: Sequence[str] = ()) -> TableFile:
+def read_table(
+    path: str | Path,
+    *,
+    id_column: str | None = None,
+    drop: Sequence[str] = (),
+    words: Collection[str] = (),
+) -> TableFile:
     """Read a table with a header.
 
     A column is a number where every value in the whole file is one, true or false where every value is, and
     text otherwise. Empty fields and the usual spellings of a missing value (`NULL_SPELLINGS`) are missing;
-    blank lines are skipped. A ``.csv`` may be separated by commas, semicolons, tabs or bars.
+    blank lines are skipped. A ``.csv`` may be separated by commas, semicolons, tabs or bars; where it is by
+    semicolons, a comma is a decimal point.
 
     Parameters
     ----------
@@ -56,6 +65,8 @@ def read_table(path: str | Path, *, id_column: str | None = None, drop: Sequence
         A column to be carried along and not looked at.
     drop : sequence of str
         Columns to be left out.
+    words : collection of str
+        Columns of text that stay text whatever this file's rows look like, as those fitted were.
 
     Returns
     -------
@@ -70,7 +81,10 @@ def read_table(path: str | Path, *, id_column: str | None = None, drop: Sequence
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "no such file"
         raise TableError(what, where=str(path), hint="Give a .csv, .tsv or .parquet file with a header")
-    frame = _read_parquet(path) if _suffix(path) == ".parquet" else _read_text(path)
+    with _reading(path):
+        frame, separator = (
+            (pl.read_parquet(path, glob=False), "") if _suffix(path) == ".parquet" else _read_text(path)
+        )
     if frame.is_empty():
         raise TableError("has a header and no rows", where=str(path))
     for name in (*drop, *([id_column] if id_column is not None else [])):
@@ -82,7 +96,39 @@ def read_table(path: str | Path, *, id_column: str | None = None, drop: Sequence
     frame = frame.drop(*drop, *([] if id_column is None or id_column in drop else [id_column]))
     if not frame.width:
         raise TableError("has no column left to look at", where=str(path), hint="Drop fewer columns")
-    return TableFile(frame if _suffix(path) == ".parquet" else _typed(frame), ids)
+    return TableFile(_typed(frame, words, separator) if separator else frame, ids)
+
+
+@contextmanager
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Let what is wrong with a table say which file it came from."""
+    try:
+        yield
+    except TableError as error:
+        column = "" if error.where == "table" else f": {error.where}"
+        raise TableError(error.what, where=f"{path}{column}", hint=error.hint) from None
+
+
+def nearly_numbers(frame: pl.DataFrame) -> dict[str, str]:
+    """Return columns of text in which nine values of ten are numbers, each with the first that is none.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        As `read_table` gives it.
+
+    Returns
+    -------
+    dict of str to str
+        A value for each such column: most often a slip that made words of its numbers.
+    """
+    found = {}
+    for column in frame.select(pl.col(pl.String)):
+        known = column.drop_nulls()
+        odd = known.filter(known.cast(pl.Float64, strict=False).is_null())
+        if 0 < len(odd) <= (1 - _NEARLY) * len(known):
+            found[column.name] = str(odd[0])
+    return found
 
 
 def scores_table(
@@ -154,23 +200,25 @@ def _suffix(path: Path) -> str:
     return suffix
 
 
-def _read_parquet(path: Path) -> pl.DataFrame:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what the libraries and the system say of a file that cannot be read into a `TableError`."""
     try:
-        return pl.read_parquet(path)
+        yield
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise TableError(f"is no Parquet file: {_first_line(error)}", where=str(path)) from None
+        told = error.strerror if isinstance(error, OSError) and error.strerror else _first_line(error)
+        what = "is no Parquet file" if _suffix(path) == ".parquet" else "cannot be read as a table"
+        raise TableError(f"{what}: {told}", where=str(path)) from None
 
 
-def _read_text(path: Path) -> pl.DataFrame:
+def _read_text(path: Path) -> tuple[pl.DataFrame, str]:
+    """Return a file's fields as they stand, an empty one missing, and what separates them."""
     separator, blank = _checked_lines(path)
-    try:
-        frame = pl.read_csv(path, separator=separator, infer_schema=False, null_values=list(NULL_SPELLINGS))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise TableError(f"cannot be read as a table: {_first_line(error)}", where=str(path)) from None
+    frame = pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
     if blank:
         rows = pl.int_range(frame.height, eager=True)
         frame = frame.filter(~rows.is_in(blank))
-    return frame
+    return frame, separator
 
 
 def _checked_lines(path: Path) -> tuple[str, list[int]]:
@@ -208,19 +256,33 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise TableError("is not a table of text", where=str(path), hint="Give CSV, TSV or Parquet")
     for position, name in enumerate(header, 1):
         if not name:
-            raise TableError(f"column {position} has no name in the header", where=f"{path}:1")
+            raise TableError(
+                f"column {position} has no name in the header",
+                where=f"{path}:1",
+                hint="Name it; pandas writes the index so unless it is told index=False",
+            )
         if header.index(name) != position - 1:
             raise TableError(f"has two columns named '{name}'", where=f"{path}:1", hint="Rename one of them")
 
 
-def _typed(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns([_typed_column(series) for series in frame])
+def _typed(frame: pl.DataFrame, words: Collection[str], separator: str) -> pl.DataFrame:
+    return frame.with_columns(
+        [
+            _known(series) if series.name in words else _typed_column(_known(series), separator)
+            for series in frame
+        ]
+    )
 
 
-def _typed_column(series: pl.Series) -> pl.Series:
-    words = series.str.strip_chars()
-    words = words.set(words.is_in(NULL_SPELLINGS), None) if words.dtype == pl.String else words
-    numbers = words.cast(pl.Float64, strict=False)
+def _known(series: pl.Series) -> pl.Series:
+    """Return the words of a column, None where one is missing."""
+    words = series.cast(pl.String).str.strip_chars()
+    return words.set(words.is_in(NULL_SPELLINGS), None)
+
+
+def _typed_column(words: pl.Series, separator: str) -> pl.Series:
+    pointed = words.str.replace(",", ".", literal=True) if separator == ";" else words
+    numbers = pointed.cast(pl.Float64, strict=False)
     if numbers.null_count() == words.null_count():
         return numbers
     lowered = words.str.to_lowercase()

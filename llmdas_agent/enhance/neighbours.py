@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 
 _NEIGHBOURS = 5
 _LEAST_SPACING = 0.05
+_HAIR = 1e-6
 
 
 class Neighbourhood:
@@ -47,7 +48,9 @@ class Neighbourhood:
         return np.stack([mean, mean / self.spacing_[index].mean(axis=1)])
 
     def _nearest(self, S: Array, k: int) -> tuple[Array, NDArray[np.intp]]:
-        brute = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(self.rows_)
+        # which of several rows equally far is taken must not depend on the rounding of the search either
+        hair = _HAIR * self.rows_.std(axis=0) * np.random.default_rng(0).normal(size=self.rows_.shape)
+        brute = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(self.rows_ + hair)
         index: NDArray[np.intp] = brute.kneighbors(S, return_distance=False)
         # what the search returns carries the rounding of its blocks; a row's score must not depend on them
         distance = np.sqrt(np.stack([np.sum((S - self.rows_[column]) ** 2, axis=1) for column in index.T]))

@@ -37,7 +37,7 @@ from ..cards import DetectorCard, dump_card, load_card
 from ..detectors import DetectorSource, import_class
 from ..errors import DetectorError, ModelFolderError
 from ..files import storage_errors, write_whole
-from ..plugins import BUILTIN, load_plugins
+from ..plugins import BUILTIN, are_disabled, load_plugins
 from ..registry import resolve
 from ..synthesizer import Synthesizer
 from .bases import CuredBase
@@ -119,11 +119,25 @@ def load_model(folder: str | Path) -> EnhancedDetector:
         newer version, or a package that the base needs is not installed.
     """
     folder = Path(folder)
+    try:
+        return _loaded(folder)
+    except OSError as error:
+        what = f"cannot be read ({(error.strerror or str(error)).lower()})"
+        raise ModelFolderError(what, where=str(error.filename or folder)) from error
+
+
+def _loaded(folder: Path) -> EnhancedDetector:
     manifest = checked_manifest(folder)
+    package = manifest["base"].get("package", "")
+    if package and are_disabled():
+        raise ModelFolderError(
+            f"its base came with the package {package}, and plugins are switched off",
+            where=str(folder),
+            hint="Unset LLMDAS_DISABLE_PLUGINS",
+        )
     try:
         import_class(manifest["base"]["class"], where=str(folder))
     except DetectorError as error:
-        package = manifest["base"].get("package", "")
         hint = f"The base came with the package {package}: `pip install {package}`" if package else error.hint
         raise ModelFolderError(error.what, where=error.where, hint=hint) from error
     state = _load_skops(folder / "model.skops")
@@ -132,6 +146,7 @@ def load_model(folder: str | Path) -> EnhancedDetector:
     model = EnhancedDetector(
         base,
         synthesizer=synthesizer,
+        experts=state["ensemble"].experts,
         contamination=state["contamination"],
         random_state=state["random_state"],
     )

@@ -12,7 +12,7 @@ import polars as pl
 
 from ..errors import LlmdasError, TableError
 from .estimator import EnhancedDetector
-from .files import read_table, scores_table, write_table
+from .files import named_in_errors, read_table, scores_table, write_table
 from .persistence import load_model
 
 __all__ = ["FileJob", "FileScored", "score_file", "scores_of", "tables_in"]
@@ -53,12 +53,15 @@ class FileScored:
         How many were scored, and labelled as anomalies.
     problem : str
         Why it was not scored; empty when it was.
+    exit_code : int
+        The problem's; 0 when it was scored.
     """
 
     table: str
     rows: int = 0
     anomalies: int = 0
     problem: str = ""
+    exit_code: int = 0
 
 
 def scores_of(
@@ -84,8 +87,10 @@ def scores_of(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the libraries' own are not for those who score
-        read = read_table(table, id_column=id_column, drop=drop)
-        scores = detector.decision_function(read.frame)
+        words = {str(name) for name in detector.encoder_.words_}
+        read = read_table(table, id_column=id_column, drop=drop, words=words)
+        with named_in_errors(table):
+            scores = detector.decision_function(read.frame)
     labels = (scores > detector.threshold_).astype("int64")
     return scores_table(scores=scores, labels=labels, p_values=detector.p_values_of(scores), ids=read.ids)
 
@@ -113,7 +118,7 @@ def score_file(job: FileJob) -> FileScored:
         result = scores_of(_model(job.model), job.table, id_column=job.id_column, drop=job.drop)
         write_table(job.output, result)
     except LlmdasError as error:
-        return FileScored(job.table.name, problem=str(error))
+        return FileScored(job.table.name, problem=str(error), exit_code=error.exit_code)
     return FileScored(job.table.name, result.height, int(result["label"].sum()))
 
 

@@ -25,7 +25,7 @@ def synthesize(model: EnhancedDetector, n_samples: int) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        In the columns fitted, words as words; columns without a single value are left out.
+        In the columns fitted, words as words, times as times; columns without a single value are left out.
 
     Raises
     ------
@@ -43,4 +43,7 @@ def synthesize(model: EnhancedDetector, n_samples: int) -> pl.DataFrame:
     program = model.synthesizer_.proposal.program
     made = hard_anomalies(program, ensemble.base_, ensemble.rows_, n_samples, ensemble.seed)
     encoder = model.encoder_
-    return pl.DataFrame(encoder.decode(encoder.snap(made)))
+    columns = encoder.decode(encoder.snap(made))
+    return pl.DataFrame(
+        {name: values.tolist() if values.dtype == object else values for name, values in columns.items()}
+    )

@@ -89,7 +89,15 @@ def test_a_table_that_cannot_be_scored_is_named_and_the_others_are_done(
     assert "2 of 3 tables could not be scored" in ended.stderr
     assert "column 'a'" in ended.stderr
     assert "broken.parquet" in ended.stderr
+    assert "lacking.parquet: lacks" in ended.stderr
     assert [path.name for path in (tmp_path / "scores").iterdir()] == ["good.parquet"]
+
+
+def test_scores_that_cannot_be_written(cli: Cli, place: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    ended = cli("score", "model/", "tables/", "--id", "id", "--output", tmp_path / "taken" / "in", cwd=place)
+    assert ended.returncode == 10
+    assert "3 of 3 tables could not be scored" in ended.stderr
 
 
 @pytest.mark.parametrize(

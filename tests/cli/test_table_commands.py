@@ -122,6 +122,36 @@ def test_a_bad_table_gets_one_line(cli: Cli, tmp_path: Path, kind: str) -> None:
     assert not (tmp_path / "model").exists()
 
 
+def test_a_word_among_numbers_is_told(cli: Cli, copy: Path) -> None:
+    table = pl.read_csv(copy / "normal.csv", infer_schema=False)
+    first = table.columns[0]
+    table = table.with_columns(
+        pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("12 EUR")).otherwise(first).alias(first)
+    )
+    table.write_csv(copy / "slip.csv")
+    ended = cli("fit", "iforest", "slip.csv", "--output", "other/", "--json", cwd=copy)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["word_columns"] == [first]
+    assert f"slip.csv: column '{first}' is read as words, since '12 EUR' is no number" in ended.stderr
+
+
+def test_a_file_is_read_as_the_one_fitted_was(cli: Cli, copy: Path) -> None:
+    rng = np.random.default_rng(0)
+    branch = pl.Series("branch", rng.choice(["01", "02", "03", "A1"], size=200, p=[0.32, 0.32, 0.32, 0.04]))
+    table = pl.DataFrame({"branch": branch, "x": rng.normal(size=200), "y": rng.normal(size=200)})
+    table.write_csv(copy / "branches.csv")
+    assert cli("fit", "pca", "branches.csv", "--output", "branches/", cwd=copy).returncode == 0
+    numbers = table.filter(pl.col("branch") != "A1")
+    numbers.write_csv(copy / "numbers.csv")
+    told = {}
+    for name in ("branches", "numbers"):
+        ended = cli("score", "branches/", f"{name}.csv", "--output", f"{name}-scores.csv", cwd=copy)
+        assert ended.returncode == 0, ended.stderr
+        told[name] = pl.read_csv(copy / f"{name}-scores.csv")["score"].to_numpy()
+    alike = (branch != "A1").to_numpy()
+    np.testing.assert_allclose(told["numbers"], told["branches"][alike], rtol=1e-9)
+
+
 def test_a_column_without_values_is_ignored_and_named(cli: Cli, copy: Path) -> None:
     table = pl.read_csv(copy / "normal.csv").with_columns(nothing=pl.lit(None))
     table.write_csv(copy / "hollow.csv")

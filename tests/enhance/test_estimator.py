@@ -270,7 +270,8 @@ def test_far_and_infinite_values_get_finite_high_scores(fitted: EnhancedDetector
     [
         np.random.default_rng(0).normal(size=(10, 1)),
         np.random.default_rng(0).normal(size=(30, 200)),
-        np.random.default_rng(0).normal(size=(50, 2)) * 1e-200,
+        np.random.default_rng(0).normal(size=(50, 2)) * 1e-50,
+        np.random.default_rng(0).normal(size=(50, 2)) * 1e50,
         np.repeat(np.random.default_rng(0).normal(size=(4, 3)), 15, axis=0),
         np.eye(40)[:, :3],
         pl.DataFrame({"a": list("abbaabbaba") * 4, "b": list("xxxxyyyyxy") * 4}),
@@ -279,6 +280,7 @@ def test_far_and_infinite_values_get_finite_high_scores(fitted: EnhancedDetector
         "one column",
         "more columns than rows",
         "tiny values",
+        "huge values",
         "repeated rows",
         "nearly constant",
         "words alone",
@@ -300,6 +302,8 @@ def test_odd_tables_are_fitted(name: str, table: object, synthesizer_of: Callabl
         (np.full((50, 2), np.nan), "no column with a value"),
         (np.zeros(50), "dimensions"),
         (np.ones((50, 3)), "no column that varies"),
+        (np.random.default_rng(0).normal(size=(50, 2)) * 1e-310, "no column that varies"),
+        (np.full((50, 2), 1e300), "no column with a value"),
         (pl.DataFrame({"id": [f"r{i}" for i in range(50)]}), "no column that varies"),
     ],
 )

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from llmdas_agent.enhance import read_table, scores_table, write_table
+from llmdas_agent.enhance.files import nearly_numbers
 from llmdas_agent.errors import StorageError, TableError
 
 
@@ -46,11 +47,34 @@ def test_tsv_parquet_and_csv_agree(tmp_path: Path) -> None:
 
 def test_identifiers_are_carried_and_columns_dropped(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("id,a,b\n007,1,2\n008,3,4\n")
+    path.write_text("id,a,b\n007,1,2\nNA,3,4\n none ,5,6\n,7,8\n")
     table = read_table(path, id_column="id", drop=["b"])
     assert table.frame.columns == ["a"]
     assert table.ids is not None
-    assert table.ids.to_list() == ["007", "008"]
+    assert table.ids.to_list() == ["007", "NA", " none ", None]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_name_is_no_pattern(tmp_path: Path, suffix: str) -> None:
+    for name, value in [("t[1]", 1.0), ("t1", 2.0)]:
+        write_table(tmp_path / f"{name}{suffix}", pl.DataFrame({"x": [value]}))
+    assert read_table(tmp_path / f"t[1]{suffix}").frame["x"].to_list() == [1.0]
+
+
+def test_columns_of_words_stay_words_and_a_comma_is_a_point_between_semicolons(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("code;amount;truth\n01;1,5;true\nNA;-2;false\n")
+    frame = read_table(path, words=["code", "truth"]).frame
+    assert frame["code"].to_list() == ["01", None]
+    assert frame["amount"].to_list() == [1.5, -2.0]
+    assert frame["truth"].to_list() == ["true", "false"]
+
+
+def test_a_slip_that_makes_words_of_numbers_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = "\n".join(f"{n},{n}a,{n},{'x' if n % 5 else n}" for n in range(40))
+    path.write_text(f"amount,code,whole,half\n{rows}\n12.5 EUR,1a,7,x\n")
+    assert nearly_numbers(read_table(path).frame) == {"amount": "12.5 EUR"}
 
 
 @pytest.mark.parametrize(

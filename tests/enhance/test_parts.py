@@ -134,6 +134,16 @@ def test_neighbours_and_tails_see_a_row_the_same_whatever_its_batch(
     np.testing.assert_allclose(tails.score(Z[chosen]), tails.score(Z)[:, chosen], rtol=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_equally_far_are_chosen_the_same_whatever_the_batch(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes, steps = np.eye(6)[rng.integers(6, size=700)], np.round(rng.normal(size=(700, 2)), 1)
+    Z = np.hstack([codes, steps, rng.integers(5, size=(700, 2))])
+    neighbours = Neighbours().fit(Z[:500])
+    alone = np.concatenate([neighbours(row[None]) for row in Z[500:]])
+    np.testing.assert_allclose(neighbours(Z)[500:], alone, rtol=1e-9)
+
+
 def test_far_rows_surprise_neighbours_and_tails_more_the_farther_they_are() -> None:
     Z = load_wine().data
     far = Z.mean(axis=0) + np.outer([0.0, 5.0, 20.0, 100.0], Z.std(axis=0))

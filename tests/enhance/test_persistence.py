@@ -13,6 +13,7 @@ import pytest
 import skops.io
 from pyod.models.lof import LOF
 from pyod.models.pca import PCA
+from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 
 from llmdas_agent.enhance import EnhancedDetector, load_model, save_model
@@ -58,6 +59,18 @@ def test_a_loaded_model_scores_the_same(
     assert loaded.contribution_ == fitted.contribution_
     assert loaded.get_params()["contamination"] == 0.2
     assert not list((tmp_path / "model").rglob("*.npz"))
+
+
+def test_settings_come_back(synthesizer: Synthesizer, tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    model = EnhancedDetector(
+        "iforest", synthesizer=synthesizer, experts=("base", "neighbours"), contamination=0.05, random_state=3
+    ).fit(X)
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    for name in ("experts", "contamination", "random_state"):
+        assert loaded.get_params()[name] == model.get_params()[name]
+    assert clone(loaded).fit(X).weights_ == model.weights_
 
 
 def test_frames_and_names_come_back(mixed: pl.DataFrame, synthesizer: Synthesizer, tmp_path: Path) -> None:
