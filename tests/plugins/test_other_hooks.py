@@ -25,6 +25,9 @@ PROGRAM = SynthesisProgram(
     "    return rows + rng.normal(size=rows.shape) * X_train.std(axis=0)\n"
 )
 
+CHECK = "from llmdas_agent.report import Verdict\n    def {name}(evidence):\n        {body}\n"
+CHECK += "    return [{name}]\n"
+
 Plug = Callable[..., None]
 
 
@@ -87,18 +90,16 @@ def test_a_sound_scenario_joins_and_an_unsound_one_is_named(plug: Plug) -> None:
 
 
 def test_a_check_joins_and_one_that_breaks_says_nothing_of_the_program(plug: Plug) -> None:
-    report = "from llmdas_agent.report import Verdict\n    def {name}(evidence):\n        {body}\n"
-    report += "    return [{name}]\n"
     plug(
         "test-strict",
         "checks",
-        report.format(name="never", body="return Verdict(code='never', passed=False, message='No.')"),
+        CHECK.format(name="never", body="return Verdict(code='never', passed=False, message='No.')"),
     )
-    plug("test-breaks", "checks", report.format(name="breaks", body="return 1 / 0"))
+    plug("test-breaks", "checks", CHECK.format(name="breaks", body="return 1 / 0"))
     plug(
         "test-otherwise",
         "checks",
-        report.format(name="named", body="return Verdict(code='else', passed=True, message='Yes.')"),
+        CHECK.format(name="named", body="return Verdict(code='else', passed=True, message='Yes.')"),
     )
     found = verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
     assert [verdict.code for verdict in found.verdicts][-len(CHECKS) - 1 :] == [
@@ -111,6 +112,55 @@ def test_a_check_joins_and_one_that_breaks_says_nothing_of_the_program(plug: Plu
         "test-breaks": "its check 'breaks' is left out: ZeroDivisionError: division by zero",
         "test-otherwise": "its check 'named' is left out: TypeError: it must return a Verdict whose code is "
         "'named'",
+    }
+
+
+def test_a_check_that_exits_prints_or_writes_spoils_nothing(
+    plug: Plug, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = "return Verdict(code='{name}', passed=True, message='Yes.')"
+    bodies = {
+        "leaves": "raise SystemExit(0)",
+        "talks": f"print('from a check'); {good}",
+        "rewrites": f"evidence.runs[0].rows[:] = 0; {good}",
+        "retrains": f"evidence.runs[0].toy.X_train[:] = 0; {good}",
+    }
+    for name, body in bodies.items():
+        plug(f"test-{name}", "checks", CHECK.format(name=name, body=body.format(name=name)))
+    found = verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
+    assert [verdict.code for verdict in found.verdicts][-2:] == [CHECKS[-1].__name__, "talks"]
+    assert capsys.readouterr().out == ""
+    told = {problem.plugin: problem.what for problem in load_plugins().problems}
+    assert told == {
+        "test-leaves": "its check 'leaves' is left out: SystemExit: 0",
+        "test-rewrites": "its check 'rewrites' is left out: ValueError: assignment destination is read-only",
+        "test-retrains": "its check 'retrains' is left out: ValueError: assignment destination is read-only",
+    }
+
+
+def test_the_evidence_of_a_check_is_plain_data_or_the_check_is_left_out(plug: Plug) -> None:
+    given = {
+        "numpy": "{'i': np.int64(4), 'a': np.arange(3), 'x': [np.float64('nan')], 'inf': float('inf')}",
+        "strange": "{'v': object()}",
+        "listed": "{'direction': ['x']}",
+        "sideways": "{'direction': 'sideways'}",
+    }
+    for name, evidence in given.items():
+        verdict = f"Verdict(code='{name}', passed=True, message='', evidence={evidence})"
+        body = f"import numpy as np\n        return {verdict}"
+        plug(f"test-{name}", "checks", CHECK.format(name=name, body=body))
+    found = verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
+    last = found.verdicts[-1]
+    assert last.evidence == {"i": 4, "a": [0, 1, 2], "x": [None], "inf": None}
+    assert type(last.evidence["i"]) is int
+    told = {problem.plugin: problem.what for problem in load_plugins().problems}
+    assert told == {
+        "test-strange": "its check 'strange' is left out: TypeError: Object of type object is not JSON "
+        "serializable",
+        "test-listed": "its check 'listed' is left out: ValueError: its direction is ['x'], where 'nearer' "
+        "or 'away' is expected",
+        "test-sideways": "its check 'sideways' is left out: ValueError: its direction is 'sideways', where "
+        "'nearer' or 'away' is expected",
     }
 
 
