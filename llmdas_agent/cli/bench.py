@@ -111,12 +111,7 @@ def run(
     from ..benchmark.report import write_report
     from ..benchmark.running import run_plan
 
-    if output.resolve() == folder.resolve():
-        raise InputError(
-            "holds the data, and its tables would count as data sets",
-            where="--output",
-            hint="Name another folder",
-        )
+    _refuse_the_data_s_own(folder, output)
     others = read_quoted(quoted) if quoted else []
     plan = Plan.of(
         folder,
@@ -266,6 +261,15 @@ def _on_screen(table: Table, columns: tuple[str, ...]) -> ScreenTable:
     for cells in table.cells():
         shown.add_row(*(cells[place] for place in places))
     return shown
+
+
+def _refuse_the_data_s_own(folder: Path, output: Path) -> None:
+    if output.resolve() == folder.resolve():
+        raise InputError(
+            "holds the data, among which tables of results would count as sets",
+            where="--output",
+            hint="Name another folder",
+        )
 
 
 def _say_what_is_damaged(output: Path) -> None:
