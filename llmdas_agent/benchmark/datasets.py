@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,11 @@ __all__ = ["LABELS", "Dataset", "digest_of", "find_datasets", "load_dataset"]
 
 _ARRAYS = (".npz", ".mat")
 _TABLES = (".csv", ".tsv", ".parquet")
+_UNREADABLE = (
+    *(EOFError, KeyError, OSError, TypeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, MatReadError),
+)
+"""What reading a file of arrays raises when it is empty, damaged or holds something else."""
 
 LABELS = ("label", "y")
 """Names that the column of labels may have in a table, without regard to case."""
@@ -51,9 +58,11 @@ def find_datasets(folder: Path) -> list[Path]:
     Raises
     ------
     TableError
-        When there is no such folder, no data file in it, or two of the same stem.
+        When there is no such folder, no data file in it, or two of the same stem, without regard to case.
     """
-    found = [path for path in folder.glob("*") if path.suffix.lower() in (*_ARRAYS, *_TABLES)]
+    found = [
+        path for path in folder.glob("*") if path.suffix.lower() in (*_ARRAYS, *_TABLES) and path.is_file()
+    ]
     if not found:
         raise TableError(
             "holds no .npz, .mat, .csv, .tsv or .parquet file",
@@ -61,10 +70,12 @@ def find_datasets(folder: Path) -> list[Path]:
             hint=f"`llmdas-agent bench fetch {folder}` brings the public ones",
         )
     found.sort(key=lambda path: path.name.lower())
-    for one, other in pairwise(found):
-        if one.stem == other.stem:
+    by_name: dict[str, Path] = {}
+    for path in found:
+        first = by_name.setdefault(path.stem.lower(), path)
+        if first is not path:
             raise TableError(
-                f"holds {one.name} and {other.name}, two sets of one name",
+                f"holds {first.name} and {path.name}, two sets of one name",
                 where=str(folder),
                 hint="Rename one of them",
             )
@@ -103,18 +114,31 @@ def load_dataset(path: Path) -> Dataset:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Return the SHA-256 of a file, 64 hexadecimal digits.
+
+    Raises
+    ------
+    TableError
+        When it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise TableError(
+            f"cannot be read ({os.strerror(error.errno or 0).lower()})", where=str(path)
+        ) from error
 
 
 def _from_arrays(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     try:
         content = loadmat(path) if path.suffix.lower() == ".mat" else np.load(path, allow_pickle=False)
+        if not isinstance(content, Mapping):
+            raise ValueError("it holds a single array without a name")
         with np.errstate(over="ignore"):
             X = np.asarray(content["X"], dtype=np.float32)
         return X, np.asarray(content["y"], dtype=np.float64).ravel()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, MatReadError) as error:
+    except _UNREADABLE as error:
         raise TableError(f"is no data set with X and y: {error}", where=str(path)) from error
 
 

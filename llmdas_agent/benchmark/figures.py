@@ -51,6 +51,8 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "llmdas",
     "text.color": _INK,
+    # names are drawn as they are: a dollar sign in one begins no formula
+    "text.parse_math": False,
     "xtick.color": _FAINT,
     "xtick.labelcolor": _INK,
     "ytick.color": _FAINT,

@@ -6,7 +6,8 @@
     results.jsonl   one line for each outcome, in the order in which they came
 
 Whatever kills the process, at any moment, costs at most the outcomes that it was about to write: a line
-counts when its end is there, and what is left of one that was cut is dropped before the next is written.
+counts when its end is there, and what is left of one that was cut is dropped before the next is written. A
+line that is whole and no outcome counts for nothing.
 """
 
 from __future__ import annotations
@@ -15,18 +16,45 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
 from ..errors import BusyError, InputError
 from ..files import storage_errors, write_whole
-from .jobs import Outcome, Result
-from .portrait import Portrait
+from .jobs import Outcome
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "Record"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was planned, and where.
+
+    Attributes
+    ----------
+    command : str
+        The command line.
+    settings : dict
+        The plan's.
+    versions, circumstances : dict
+        As `provenance` gives them.
+    jobs : list of str
+        Keys of all jobs.
+    """
+
+    command: str
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    circumstances: dict[str, Any]
+    jobs: list[str]
+
+
+_RECORD = TypeAdapter(Record)
+_OUTCOME = TypeAdapter(Outcome)
 
 
 class Journal:
@@ -44,7 +72,7 @@ class Journal:
         self.record = folder / "run.json"
 
     @contextmanager
-    def writing(self, record: dict[str, Any]) -> Iterator[None]:
+    def writing(self, record: Record) -> Iterator[None]:
         """Hold the folder for one process, with what is planned written down and no line left unfinished.
 
         Raises
@@ -67,7 +95,7 @@ class Journal:
             ) from None
         try:
             self._drop_unfinished_line()
-            write_whole(self.record, json.dumps(record, indent=1) + "\n")
+            write_whole(self.record, json.dumps(asdict(record), indent=1) + "\n")
             yield
         finally:
             lock.release()
@@ -80,33 +108,43 @@ class Journal:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def planned(self) -> dict[str, Any]:
+    def planned(self) -> Record:
         """Return what `writing` was given last.
 
         Raises
         ------
         InputError
-            When the folder holds no benchmark.
+            When the folder holds no benchmark, or its record is damaged.
         """
         try:
-            record: dict[str, Any] = json.loads(self.record.read_bytes())
-        except (OSError, ValueError) as error:
+            return _RECORD.validate_json(self.record.read_bytes())
+        except OSError as error:
             raise InputError(
                 "holds no benchmark",
                 where=str(self.folder),
                 hint="`llmdas-agent bench run FOLDER --output DIR` makes one",
             ) from error
-        return record
+        except ValidationError as error:
+            raise InputError(
+                "is damaged, or no record of a benchmark",
+                where=str(self.record),
+                hint="The same `llmdas-agent bench run` writes it anew, and keeps the results",
+            ) from error
 
     def outcomes(self) -> dict[str, Outcome]:
         """Return the outcomes by key; of two under the same key the later."""
-        found = {}
+        return {outcome.key: outcome for outcome in self._read() if outcome is not None}
+
+    def damaged(self) -> list[int]:
+        """Return the numbers, from 1, of the lines that are whole and no outcome."""
+        return [number for number, outcome in enumerate(self._read(), 1) if outcome is None]
+
+    def _read(self) -> Iterator[Outcome | None]:
         for line in self._lines():
-            data = json.loads(line)
-            data["results"] = [Result(**result) for result in data["results"]]
-            data["portrait"] = Portrait(**data["portrait"]) if data["portrait"] else None
-            found[data["key"]] = Outcome(**data)
-        return found
+            try:
+                yield _OUTCOME.validate_json(line)
+            except ValidationError:
+                yield None
 
     def _lines(self) -> list[bytes]:
         if not self.results.exists():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from ..errors import InputError
-from ..files import write_whole
+from ..files import storage_errors, write_whole
 from .figures import Box, draw_boxes, draw_portrait, draw_programs, draw_ranking, drawn
 from .jobs import Outcome
-from .journal import Journal
+from .journal import Journal, Record
 from .programs import ABLATED, RIVALS
 from .quoted import Quoted
 from .results import as_frame, mean_over_seeds, values_over_sets
@@ -29,10 +31,10 @@ __all__ = ["Report", "write_report"]
 
 
 _ORDER = (
-    *("table1", "ablations", "synthesis", "figure3", "critical", "methods", "table2", "figure4a", "figure4b"),
-    *("figure5", "classifiers", "table4", "table5", "table", "failures"),
+    *("table1", "ablations", "synthesis", "figure3", "critical-difference", "methods", "table2", "figure4a"),
+    *("figure4b", "figure5-*", "classifiers", "table4", "table5", "table-f1", "failures"),
 )
-"""What a reader is shown first; names up to their first hyphen."""
+"""What a reader is shown first; all names that tables and figures have."""
 
 
 @dataclass(frozen=True)
@@ -91,41 +93,66 @@ def write_report(folder: Path, quoted: Sequence[Quoted] = ()) -> Report:
     Raises
     ------
     InputError
-        When there is no benchmark, or not a single result.
+        When there is no benchmark, or not a single result; ``failures.csv`` is written where jobs failed.
     StorageError
         When it cannot be written.
     """
     journal = Journal(folder)
     record = journal.planned()
     there = journal.outcomes()
-    outcomes = [there[key] for key in record["jobs"] if key in there]
+    outcomes = [there[key] for key in record.jobs if key in there]
     frame = as_frame(outcomes)
-    if frame.is_empty():
-        raise InputError(
-            "holds no result yet",
-            where=str(folder),
-            hint="Run `llmdas-agent bench run` with the same --output again; it goes on where it stopped",
-        )
-    means = mean_over_seeds(frame, record["settings"]["classifiers"][0])
-    made = list(tables(means))
     failed = _failures(outcomes)
+    if frame.is_empty():
+        raise _no_result(folder, failed)
+    means = mean_over_seeds(frame, record.settings["classifiers"][0])
+    made = list(tables(means))
     if failed is not None:
         made.append(failed)
-    pictures = list(_pictures(means, outcomes, record["settings"], quoted))
-    missing = len(record["jobs"]) - len(outcomes)
+    pictures = list(_pictures(means, outcomes, record.settings, quoted))
+    missing = len(record.jobs) - len(outcomes)
     facts = _facts(record, outcomes, missing)
     files = {"results.parquet": _parquet(frame)}
-    files |= {f"{table.name}.csv": table.frame.write_csv().encode("utf-8") for table in made}
+    files |= {f"{table.name}.csv": table.content for table in made}
     files |= {f"{one.name}.{suffix}": data for one in pictures for suffix, data in one.content.items()}
-    notes = record["settings"]["notes"]
+    notes = record.settings["notes"]
     parts: list[Table | Picture] = [*pictures, *made]
-    parts.sort(key=lambda part: _ORDER.index(part.name.partition("-")[0]))
+    parts.sort(key=lambda part: [fnmatchcase(part.name, name) for name in _ORDER].index(True))
     files["report.md"] = _markdown(facts, notes, parts).encode("utf-8")
     files["report.html"] = _page(facts, notes, parts).encode("utf-8")
     for name, data in files.items():
         write_whole(folder / name, data)
+    _remove_earlier(folder, files)
     gains = next((table for table in made if table.name == "table1"), None)
     return Report(folder, tuple(files), gains, missing, 0 if failed is None else failed.frame.height)
+
+
+def _no_result(folder: Path, failed: Table | None) -> InputError:
+    """Return the error that says why nothing was measured, after writing down what failed."""
+    if failed is None:
+        return InputError(
+            "holds no result yet",
+            where=str(folder),
+            hint="Run `llmdas-agent bench run` with the same --output again; it goes on where it stopped",
+        )
+    listed = folder / "failures.csv"
+    write_whole(listed, failed.content)
+    first = failed.frame.row(0, named=True)
+    named = f"{first['detector']} on {first['set']}"
+    return InputError(
+        f"holds no result: {failed.frame.height} jobs failed, the first ({named}) with {first['why']}",
+        where=str(folder),
+        hint=f"{listed} lists all; the same `bench run` tries them again",
+    )
+
+
+def _remove_earlier(folder: Path, files: Collection[str]) -> None:
+    """Remove tables and figures of an earlier report that have no part in this one."""
+    for name, suffix in product(_ORDER, ("csv", "png", "svg")):
+        for path in folder.glob(f"{name}.{suffix}"):
+            if path.name not in files:
+                with storage_errors(path):
+                    path.unlink()
 
 
 def _pictures(
@@ -198,12 +225,12 @@ def _failures(outcomes: Sequence[Outcome]) -> Table | None:
     return Table("failures", "What could not be measured", pl.DataFrame(rows), note) if rows else None
 
 
-def _facts(record: dict[str, Any], outcomes: Sequence[Outcome], missing: int) -> dict[str, str]:
+def _facts(record: Record, outcomes: Sequence[Outcome], missing: int) -> dict[str, str]:
     """Return where the figures come from."""
-    settings, circumstances = record["settings"], record["circumstances"]
+    settings, circumstances = record.settings, record.circumstances
     unverified = sorted(name for name, one in settings["detectors"].items() if not one["verified"])
     facts = {
-        "command": record["command"],
+        "command": record.command,
         "mode": settings["mode"],
         "sets": f"{len(settings['sets'])}: {', '.join(settings['sets'])}",
         "detectors": ", ".join(settings["detectors"]),
@@ -214,14 +241,14 @@ def _facts(record: dict[str, Any], outcomes: Sequence[Outcome], missing: int) ->
         "machine": circumstances["machine"],
         "versions": ", ".join(
             f"{name} {version}"
-            for name, version in (record["versions"] | circumstances["further packages"]).items()
+            for name, version in (record.versions | circumstances["further packages"]).items()
         ),
         "computing time": f"{sum(one.seconds for one in outcomes) / 60:.1f} minutes, all jobs together",
     }
     if unverified:
         facts["unverified"] = f"the programs of {', '.join(unverified)} come from files and were not verified"
     if missing:
-        facts["unfinished"] = f"{missing} of {len(record['jobs'])} jobs are not done yet"
+        facts["unfinished"] = f"{missing} of {len(record.jobs)} jobs are not done yet"
     return facts
 
 

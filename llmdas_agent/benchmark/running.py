@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import LlmdasError
 from ..workers import Workers
 from .jobs import Job, key_of, run_job
-from .journal import Journal
+from .journal import Journal, Record
 from .plan import Plan
 from .provenance import circumstances, versions
 
@@ -51,13 +51,7 @@ def run_plan(
     """
     journal = Journal(folder)
     jobs = {key_of(job): job for job in plan.jobs()}
-    record = {
-        "command": command,
-        "settings": plan.settings(),
-        "versions": versions(),
-        "circumstances": circumstances(),
-        "jobs": list(jobs),
-    }
+    record = Record(command, plan.settings(), versions(), circumstances(), list(jobs))
     with journal.writing(record):
         there = {key for key, outcome in journal.outcomes().items() if not outcome.failure}
         pending = {key: job for key, job in jobs.items() if key not in there}

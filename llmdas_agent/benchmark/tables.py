@@ -46,6 +46,11 @@ class Table:
     decimals: int = 3
     signed: tuple[str, ...] = field(default=())
 
+    @property
+    def content(self) -> bytes:
+        """The table as the content of a CSV file."""
+        return self.frame.write_csv().encode("utf-8")
+
     def cells(self) -> Iterator[list[str]]:
         """Yield the rows as text."""
         for row in self.frame.iter_rows():

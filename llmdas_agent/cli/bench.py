@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..errors import InputError
 from .backends import BackendOption, JobsOption, SchedulerOption, chosen_workers, telling
 from .output import JsonOption, console, emit_json
 
@@ -110,6 +111,7 @@ def run(
     from ..benchmark.report import write_report
     from ..benchmark.running import run_plan
 
+    _refuse_the_data_s_own(folder, output)
     others = read_quoted(quoted) if quoted else []
     plan = Plan.of(
         folder,
@@ -122,6 +124,7 @@ def run(
         portrait=portrait,
     )
     command = shlex.join(["llmdas-agent", *sys.argv[1:]])
+    _say_what_is_damaged(output)
     try:
         with telling("measuring") as tell:
             run_plan(plan, output, chosen_workers(backend, scheduler, jobs), command=command, tell=tell)
@@ -258,6 +261,26 @@ def _on_screen(table: Table, columns: tuple[str, ...]) -> ScreenTable:
     for cells in table.cells():
         shown.add_row(*(cells[place] for place in places))
     return shown
+
+
+def _refuse_the_data_s_own(folder: Path, output: Path) -> None:
+    if output.resolve() == folder.resolve():
+        raise InputError(
+            "holds the data, among which tables of results would count as sets",
+            where="--output",
+            hint="Name another folder",
+        )
+
+
+def _say_what_is_damaged(output: Path) -> None:
+    from ..benchmark.journal import Journal
+
+    journal = Journal(output)
+    for number in journal.damaged():
+        typer.echo(
+            f"{journal.results}: line {number} is damaged, its job is done again unless a later line has it",
+            err=True,
+        )
 
 
 def _say_how_to_go_on(output: Path, command: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import PluginError
+from ..errors import PluginError, in_a_line
 
 __all__ = ["RootGroup", "warn_of_plugins"]
 
@@ -62,14 +62,13 @@ def _imported(name: str, claims: list[tuple[str, Any]]) -> Any:
         app = getattr(importlib.import_module(module), attribute)
         if not isinstance(app, typer.Typer):
             raise TypeError(f"{entry.app} is no typer.Typer")
+        return typer.main.get_command(app)
     except (Exception, SystemExit) as error:  # importing a plugin runs a stranger's code
-        text = " ".join(f"{type(error).__name__}: {error}".split())
         raise PluginError(
-            f"command '{name}' of {owner} could not be imported: {text}",
+            f"command '{name}' of {owner} could not be imported: {in_a_line(error)}",
             where="plugins",
             hint=f"`pip uninstall {owner}` removes it",
         ) from error
-    return typer.main.get_command(app)
 
 
 def warn_of_plugins() -> None:

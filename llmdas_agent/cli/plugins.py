@@ -37,6 +37,7 @@ def list_(as_json: JsonOption = False) -> None:
     With LLMDAS_DISABLE_PLUGINS=1 in the environment, no installed plugin is loaded by any command;
     `llmdas-agent --strict-plugins COMMAND` ends with an error where one cannot be used.
     """
+    from rich.markup import escape
     from rich.table import Table
 
     from ..plugins import BUILTIN, are_disabled, installed
@@ -62,7 +63,7 @@ def list_(as_json: JsonOption = False) -> None:
         brought = "; ".join(f"{kind} {', '.join(row[kind])}" for kind in KINDS if row[kind])
         fault = "could not be used" if row["problems"] else "nothing"
         off = are_disabled() and row["plugin"] != BUILTIN
-        table.add_row(row["plugin"], row["version"], "disabled" if off else brought or fault)
+        table.add_row(row["plugin"], row["version"], "disabled" if off else escape(brought) or fault)
     console().print(table)
 
 

@@ -84,14 +84,14 @@ class CommandEntry:
     ----------
     name : str
         The word after ``llmdas-agent``.
-    help : str
-        One line for ``llmdas-agent --help``.
+    help : str or None
+        One line for ``llmdas-agent --help``; None for a name alone.
     app : str
         Where it is, ``module:attribute``: a `typer.Typer` app, imported only when the command is called.
     """
 
     name: str
-    help: str
+    help: str | None
     app: str
 
 

@@ -141,7 +141,8 @@ def _refuse_newer(found: Installed) -> None:
     here = metadata.version(BUILTIN)
     requires = (found.entry_point.dist and found.entry_point.dist.requires) or []
     for requirement in map(Requirement, requires):
-        if canonicalize_name(requirement.name) == BUILTIN and not requirement.specifier.contains(
-            here, prereleases=True
-        ):
+        # one of an extra is not asked for, and one of another Python or system is not meant for this one
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        meant = applies and canonicalize_name(requirement.name) == BUILTIN
+        if meant and not requirement.specifier.contains(here, prereleases=True):
             raise ImportError(f"it needs {BUILTIN} {requirement.specifier}, and {here} is installed")

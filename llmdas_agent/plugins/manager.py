@@ -185,11 +185,12 @@ class Plugins:
                     if owner != BUILTIN:
                         for item in found:
                             check(item)
+                    named = [(_checked_name(name(item)), item) for item in found]
             except (Exception, SystemExit) as error:  # a stranger's code may raise anything; it is named
                 self.blame(owner, f"its hook {hook} failed: {in_a_line(error)}")
                 continue
-            for item in found:
-                claims.setdefault(name(item), []).append((owner, item))
+            for its_name, item in named:
+                claims.setdefault(its_name, []).append((owner, item))
         return claims
 
 
@@ -299,18 +300,24 @@ def _check_check(check: Any) -> None:
 
 
 def _check_proposer(proposer: Any) -> None:
-    if not isinstance(getattr(proposer, "name", None), str) or not callable(
-        getattr(proposer, "propose", None)
-    ):
+    if not hasattr(proposer, "name") or not callable(getattr(proposer, "propose", None)):
         raise TypeError(f"{proposer!r:.60} is no Proposer: it needs a name and propose(brief)")
 
 
 def _check_command(entry: CommandEntry) -> None:
-    module, _, attribute = entry.app.partition(":")
-    if not entry.name or not module or not attribute:
+    if not isinstance(entry.help, str | None) or not (entry.help or "").isprintable():
+        raise TypeError(f"command {entry.name!r:.60} has help {entry.help!r:.60}, where one line is expected")
+    module, _, attribute = entry.app.partition(":") if isinstance(entry.app, str) else ("", "", "")
+    if not module or not attribute:
         raise ValueError(
-            f"command '{entry.name}' has app '{entry.app}', where 'module:attribute' is expected"
+            f"command {entry.name!r:.60} has app {entry.app!r:.60}, where 'module:attribute' is expected"
         )
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise TypeError(f"it brings the name {name!r:.60}, where one line of text is expected")
+    return name
 
 
 def _in_words(value: object) -> str:

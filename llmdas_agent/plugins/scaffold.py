@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import shutil
 from collections.abc import Callable
@@ -80,12 +81,25 @@ class Package:
                     hint="Name a new folder, or one that `llmdas-agent plugin new` made",
                 )
             return cls(folder, name, found[0].parent.name)
-        return cls(folder, name, f"llmdas_{name.replace('-', '_')}")
+        package = cls(folder, name, f"llmdas_{name.replace('-', '_')}")
+        if package.distribution == BUILTIN:
+            raise InputError(
+                f"a package for '{name}' would be named {BUILTIN}, and take the place of this one",
+                where="NAME",
+                hint="Choose another name, or export into a package that `llmdas-agent plugin new` made",
+            )
+        return package
 
     @property
     def distribution(self) -> str:
         """The name that pip will know it by."""
-        return re.sub(r"[-_]+", "-", self.module)
+        return re.sub(r"[-_]+", "-", self.module).rstrip("-")
+
+    @property
+    def class_name(self) -> str:
+        """The detector's class."""
+        found = "".join(part.capitalize() for part in re.split(r"[-_]", self.name))
+        return f"{found}Detector" if keyword.iskeyword(found) else found
 
     @property
     def module_folder(self) -> Path:
@@ -150,7 +164,7 @@ class Package:
             "name": self.name,
             "module": self.module,
             "distribution": self.distribution,
-            "class": "".join(part.capitalize() for part in re.split(r"[-_]", self.name)),
+            "class": self.class_name,
             "version": metadata.version(BUILTIN),
         }
         templates = resources.files(__package__) / "template"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,8 +14,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..config import SandboxLimits
-from ..errors import ProgramError
+from ..errors import ProgramError, in_a_line
 from ..plugins import BUILTIN, load_plugins
+from ..plugins.loading import off_stdout
 from ..programs import SynthesisProgram
 from ..report import Verdict, VerificationReport
 from ..sandbox import SandboxResult, check_source, run_program
@@ -44,6 +47,9 @@ _WHILE_RUNNING = {
     "run": "It runs to its end in every scenario.",
     "result": "It returns as many rows as asked for, all of finite numbers.",
 }
+_DIRECTIONS = ("nearer", "away", None)
+"""What the embedded proposer takes from a verdict's evidence."""
+
 _PACKAGES = ("llmdas-agent", "numpy", "scipy", "scikit-learn", "pyod", "RestrictedPython")
 
 
@@ -189,14 +195,40 @@ def _verdicts(evidence: Evidence) -> Iterator[Verdict]:
             yield check(evidence)
             continue
         try:
-            verdict = check(evidence)
+            with off_stdout():
+                verdict = check(evidence)
             if not isinstance(verdict, Verdict) or verdict.code != name:
                 raise TypeError(f"it must return a Verdict whose code is '{name}'")
-        except Exception as error:  # a stranger's check may raise anything, and says nothing of the program
-            what = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            plugins.blame(owner, f"its check '{name}' is left out: {what}")
+            verdict = verdict.model_copy(update={"evidence": _plain_evidence(verdict.evidence)})
+        except (Exception, SystemExit) as error:  # a stranger's check may raise anything; it is named
+            plugins.blame(owner, f"its check '{name}' is left out: {in_a_line(error)}")
         else:
             yield verdict
+
+
+def _plain_evidence(found: dict[str, Any]) -> dict[str, Any]:
+    """Return a stranger's evidence as it is read back from JSON.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When it is no plain data, or has a direction that no proposer knows.
+    """
+    plain: dict[str, Any] = json.loads(json.dumps(_plain(found), allow_nan=False))
+    if plain.get("direction") not in _DIRECTIONS:
+        raise ValueError(f"its direction is {plain['direction']!r}, where 'nearer' or 'away' is expected")
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's scalars and arrays as Python's own, and None for numbers that JSON does not have."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _ran(evidence: Evidence, bench: ToyBench) -> Iterator[Verdict]:
@@ -239,7 +271,13 @@ def _evidence(program: SynthesisProgram, bench: ToyBench) -> Evidence:
     runs = bench.on_each(lambda toy: made_in(program, bench, toy))
     first = runs[0].toy
     seed = _seed(bench, first)
-    return Evidence(tuple(runs), _run(program, first, seed).rows, _run(program, first, seed + 1).rows)
+    found = Evidence(tuple(runs), _run(program, first, seed).rows, _run(program, first, seed + 1).rows)
+    # a check of a plugin that writes into what it is shown would change what all others see
+    for rows in (found.same_seed, found.other_seed, *(run.rows for run in runs)):
+        rows.flags.writeable = False
+    for toy in (run.toy for run in runs):
+        toy.X_train.flags.writeable = toy.X_held_out.flags.writeable = False
+    return found
 
 
 def _seed(bench: ToyBench, toy: FittedToy) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,13 @@ from pyod.models.ecod import ECOD
 from scipy.io import savemat
 from sklearn.datasets import load_breast_cancer
 
-from llmdas_agent.benchmark.datasets import Dataset, find_datasets, load_dataset
+from llmdas_agent.benchmark.datasets import Dataset, digest_of, find_datasets, load_dataset
 from llmdas_agent.benchmark.protocol import Split, one_class_split, score_as_given
 from llmdas_agent.detectors import DetectorSource
 from llmdas_agent.errors import TableError
+
+BARE = io.BytesIO()
+np.save(BARE, np.zeros((5, 2)))
 
 
 def test_every_kind_of_file_gives_the_same_set(tmp_path: Path) -> None:
@@ -78,6 +82,8 @@ def test_f1_is_that_of_the_highest_scores(pairs: list[tuple[bool, int]]) -> None
     ("name", "content", "message"),
     [
         ("a.npz", b"nothing", "is no data set"),
+        ("a.npz", b"", "is no data set with X and y: No data left in file"),
+        ("a.npz", BARE.getvalue(), "is no data set with X and y: it holds a single array without a name"),
         ("a.mat", b"nothing" * 40, "is no data set"),
         ("a.csv", b"x,z\n1,0\n", "has 0 columns named label or y"),
         ("a.csv", b"x,y,label\n1,0,0\n", "has 2 columns named"),
@@ -106,3 +112,28 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,0\n")
     with pytest.raises(TableError, match=r"a\.csv and a\.npz, two sets of one name"):
         find_datasets(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a.csv", "a.d.csv", "a.npz"), r"a\.csv and a\.npz"),
+        (("Band.csv", "band.tsv"), r"Band\.csv and band\.tsv"),
+    ],
+)
+def test_two_sets_of_one_name_are_seen_wherever_they_stand(
+    tmp_path: Path, names: tuple[str, ...], told: str
+) -> None:
+    for name in names:
+        (tmp_path / name).write_text("x,y\n1,0\n")
+    with pytest.raises(TableError, match=told):
+        find_datasets(tmp_path)
+
+
+def test_folders_and_broken_links_are_no_data_sets(tmp_path: Path) -> None:
+    (tmp_path / "dir.csv").mkdir()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "gone.csv")
+    (tmp_path / "a.csv").write_text("x,y\n1,0\n")
+    assert [path.name for path in find_datasets(tmp_path)] == ["a.csv"]
+    with pytest.raises(TableError, match=r"gone\.csv: cannot be read \(no such file or directory\)"):
+        digest_of(tmp_path / "gone.csv")

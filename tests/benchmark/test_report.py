@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -204,8 +205,6 @@ def test_an_unfinished_benchmark_has_a_report_that_says_so(benchmark: Benchmark,
 def test_failures_are_listed_and_have_no_part_in_means(benchmark: Benchmark, tmp_path: Path) -> None:
     shutil.copy(benchmark.folder / "run.json", tmp_path)
     text = (benchmark.folder / "results.jsonl").read_text().splitlines()
-    import json
-
     first = next(i for i, line in enumerate(text) if json.loads(line)["about"]["detector"] == "knn")
     failed = json.loads(text[first])
     failed |= {"results": [], "failure": "ValueError: it broke"}
@@ -216,6 +215,46 @@ def test_failures_are_listed_and_have_no_part_in_means(benchmark: Benchmark, tmp
     assert pl.read_csv(tmp_path / "failures.csv")["why"].to_list() == ["ValueError: it broke"]
     results = pl.read_parquet(tmp_path / "results.parquet")
     assert results.filter(pl.col("detector") == "knn").height == 2
+
+
+def test_where_all_failed_the_error_says_why(benchmark: Benchmark, tmp_path: Path) -> None:
+    shutil.copy(benchmark.folder / "run.json", tmp_path)
+    lines = map(json.loads, (benchmark.folder / "results.jsonl").read_text().splitlines())
+    failed = [line | {"results": [], "portrait": None, "failure": "OSError: gone"} for line in lines]
+    (tmp_path / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in failed))
+    told = (
+        rf"{len(failed)} jobs failed, the first \(\w+ on \w+\) with OSError: gone\. .*failures\.csv lists all"
+    )
+    with pytest.raises(InputError, match=told):
+        write_report(tmp_path)
+    assert pl.read_csv(tmp_path / "failures.csv").height == len(failed)
+
+
+def test_what_an_earlier_report_made_is_gone_and_files_of_others_stay(
+    benchmark: Benchmark, tmp_path: Path
+) -> None:
+    for name in ("run.json", "results.jsonl"):
+        shutil.copy(benchmark.folder / name, tmp_path)
+    earlier = ("failures.csv", "synthesis.csv", "figure5-iforest.png", "figure5-iforest.svg")
+    others = ("notes.csv", "table-notes.csv", "figure.png", "table1.txt")
+    for name in (*earlier, *others):
+        (tmp_path / name).write_text("")
+    made = write_report(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *made.files,
+        *others,
+        "run.json",
+        "results.jsonl",
+    }
+
+
+def test_a_name_with_dollar_signs_is_drawn_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "quoted.csv"
+    path.write_text("method,set,auc_pr\n$x_{$,,0.7\n")
+    boxes = [Box(one.method, "quoted", one.auc_pr, one.mean) for one in read_quoted(path)]
+    assert "$x_{$ (quoted)" in drawn(draw_boxes(boxes, "AUC-PR"))["svg"].decode()
+    ranking = Ranking(("$x_{$", "b"), (1.0, 2.0), 0.5, (), 3)
+    assert "$x_{$" in drawn(draw_ranking(ranking))["svg"].decode()
 
 
 def test_quoted_figures_are_marked_as_quoted(benchmark: Benchmark, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from labelled_sets import Benchmark, detector
 from llmdas_agent.benchmark.jobs import BaseJob, DataFile, EnhancedJob, PeerJob, key_of, run_job
-from llmdas_agent.benchmark.journal import Journal
+from llmdas_agent.benchmark.journal import Journal, Record
 from llmdas_agent.benchmark.plan import Plan
 from llmdas_agent.benchmark.programs import Candidate, rival
 from llmdas_agent.benchmark.running import run_plan
@@ -106,7 +106,7 @@ def test_all_outcomes_are_there_and_none_twice(benchmark: Benchmark) -> None:
     lines = (benchmark.folder / "results.jsonl").read_text().splitlines()
     keys = [json.loads(line)["key"] for line in lines]
     assert len(keys) == len(set(keys)) == len(benchmark.plan.jobs())
-    assert set(keys) == set(Journal(benchmark.folder).planned()["jobs"])
+    assert set(keys) == set(Journal(benchmark.folder).planned().jobs)
     assert not any(outcome.failure for outcome in Journal(benchmark.folder).outcomes().values())
 
 
@@ -152,11 +152,34 @@ def test_a_journal_cut_anywhere_holds_all_that_was_whole(
     whole = Journal(benchmark.folder).outcomes()
     assert len(journal.outcomes()) == cut.count(b"\n")
     added = next(iter(whole.values()))
-    with journal.writing({}):
+    with journal.writing(Record("", {}, {}, {}, [])):
         journal.append(dataclasses.replace(added, key="new"))
     assert len(journal.outcomes()) == cut.count(b"\n") + 1
     for key, outcome in journal.outcomes().items():
         assert key == "new" or outcome == whole[key]
+
+
+def test_a_damaged_line_costs_its_own_outcome_alone(benchmark: Benchmark, tmp_path: Path) -> None:
+    plan = Plan.of(benchmark.sets, [detector("ecod")], mode="paper", peers=(), parts=())
+    run_plan(plan, tmp_path, Processes(1), command="")
+    journal = Journal(tmp_path)
+    lines = journal.results.read_bytes().splitlines()
+    whole = without_time(tmp_path)
+    damaged = [b"\xff\x00", b'{"a":1}', b"[]", lines[3][:100], b'{"key":[],"about":{}}', b""]
+    journal.results.write_bytes(b"\n".join([*lines[:3], *damaged, *lines[4:]]) + b"\n")
+    assert journal.damaged() == [4, 5, 6, 7, 8, 9]
+    assert len(without_time(tmp_path)) == len(lines) - 1
+    told: list[tuple[int, int, float | None]] = []
+    run_plan(plan, tmp_path, Processes(1), command="", tell=lambda *now: told.append(now))
+    assert [now[:2] for now in told] == [(len(lines) - 1, len(lines)), (len(lines), len(lines))]
+    assert without_time(tmp_path) == whole
+
+
+@pytest.mark.parametrize("content", ["[]", "{", "{}", '{"jobs": 5}', '{"detector": "pca"}'])
+def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run\.json: is damaged, or no record of a benchmark"):
+        Journal(tmp_path).planned()
 
 
 def test_two_benchmarks_never_write_into_one_folder(tmp_path: Path, benchmark: Benchmark) -> None:

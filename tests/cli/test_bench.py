@@ -113,6 +113,27 @@ def test_a_killed_benchmark_goes_on(cli: Cli, sets: Path, tmp_path: Path, jobs: 
     assert not any(line["failure"] for line in lines)
 
 
+def test_a_damaged_line_is_named_and_a_damaged_record_written_anew(
+    cli: Cli, sets: Path, tmp_path: Path
+) -> None:
+    quick = (*QUICK[:-1], "none")
+    arguments = ("bench", "run", sets, *quick, "--output", tmp_path / "out")
+    assert cli(*arguments).returncode == 0
+    results, record = tmp_path / "out" / "results.jsonl", tmp_path / "out" / "run.json"
+    first, rest = results.read_text().split("\n", 1)
+    results.write_text(first[:-40] + "\n" + rest)
+    record.write_text("[]")
+    refused = cli("bench", "report", tmp_path / "out")
+    assert (refused.returncode, refused.stderr.count("\n")) == (3, 1)
+    assert "run.json: is damaged" in refused.stderr
+    ended = cli(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert "line 1 is damaged, its job is done again" in ended.stderr
+    assert "measuring: 8 of 9" in ended.stderr
+    reported = cli("bench", "report", tmp_path / "out", "--json")
+    assert json.loads(reported.stdout)["missing"] == 0
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_says_how_to_go_on(sets: Path, tmp_path: Path, jobs: str) -> None:
     arguments = ("bench", "run", sets, *QUICK, "--jobs", jobs, "--output", "out")
@@ -167,6 +188,7 @@ def test_programs_of_the_papers_form_come_from_files(cli: Cli, sets: Path, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (("run", "sets", "--output", "sets/../sets"), 3, "holds the data"),
         (("run", "nowhere"), 3, "bench fetch nowhere"),
         (("run", "sets", "--detectors", "iforst"), 4, "Did you mean 'iforest'?"),
         (("run", "sets", "--detectors", ","), 2, "--detectors names none"),

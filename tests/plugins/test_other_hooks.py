@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,25 @@ PROGRAM = SynthesisProgram(
     "    return rows + rng.normal(size=rows.shape) * X_train.std(axis=0)\n"
 )
 
+CHECK = "from llmdas_agent.report import Verdict\n    def {name}(evidence):\n        {body}\n"
+CHECK += "    return [{name}]\n"
+
+FUTURE = "could not be loaded: ImportError: it needs llmdas-agent >=99, and "
+FUTURE += f"{metadata.version('llmdas-agent')} is installed"
+
 Plug = Callable[..., None]
 
 
-def write(site: Path, distribution: str, kind: str, body: str, point: str = "plugin") -> None:
+def write(
+    site: Path, distribution: str, kind: str, body: str, point: str = "plugin", requirement: str = ""
+) -> None:
     """Write a plugin as an installer leaves it."""
     module = distribution.replace("-", "_")
     (site / f"{module}.py").write_text(HEAD.format(kind=kind) + body)
     info = site / f"{module}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    about = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n{requirement}"
+    (info / "METADATA").write_text(about)
     (info / "entry_points.txt").write_text(f"[llmdas_agent]\n{point} = {module}\n")
 
 
@@ -44,8 +54,8 @@ def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     monkeypatch.syspath_prepend(str(tmp_path))
     known = set(sys.modules)
 
-    def install(distribution: str, kind: str, body: str) -> None:
-        write(tmp_path, distribution, kind, body)
+    def install(distribution: str, kind: str, body: str, requirement: str = "") -> None:
+        write(tmp_path, distribution, kind, body, requirement=requirement)
         load_plugins.cache_clear()
 
     yield install
@@ -87,18 +97,16 @@ def test_a_sound_scenario_joins_and_an_unsound_one_is_named(plug: Plug) -> None:
 
 
 def test_a_check_joins_and_one_that_breaks_says_nothing_of_the_program(plug: Plug) -> None:
-    report = "from llmdas_agent.report import Verdict\n    def {name}(evidence):\n        {body}\n"
-    report += "    return [{name}]\n"
     plug(
         "test-strict",
         "checks",
-        report.format(name="never", body="return Verdict(code='never', passed=False, message='No.')"),
+        CHECK.format(name="never", body="return Verdict(code='never', passed=False, message='No.')"),
     )
-    plug("test-breaks", "checks", report.format(name="breaks", body="return 1 / 0"))
+    plug("test-breaks", "checks", CHECK.format(name="breaks", body="return 1 / 0"))
     plug(
         "test-otherwise",
         "checks",
-        report.format(name="named", body="return Verdict(code='else', passed=True, message='Yes.')"),
+        CHECK.format(name="named", body="return Verdict(code='else', passed=True, message='Yes.')"),
     )
     found = verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
     assert [verdict.code for verdict in found.verdicts][-len(CHECKS) - 1 :] == [
@@ -111,6 +119,55 @@ def test_a_check_joins_and_one_that_breaks_says_nothing_of_the_program(plug: Plu
         "test-breaks": "its check 'breaks' is left out: ZeroDivisionError: division by zero",
         "test-otherwise": "its check 'named' is left out: TypeError: it must return a Verdict whose code is "
         "'named'",
+    }
+
+
+def test_a_check_that_exits_prints_or_writes_spoils_nothing(
+    plug: Plug, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = "return Verdict(code='{name}', passed=True, message='Yes.')"
+    bodies = {
+        "leaves": "raise SystemExit(0)",
+        "talks": f"print('from a check'); {good}",
+        "rewrites": f"evidence.runs[0].rows[:] = 0; {good}",
+        "retrains": f"evidence.runs[0].toy.X_train[:] = 0; {good}",
+    }
+    for name, body in bodies.items():
+        plug(f"test-{name}", "checks", CHECK.format(name=name, body=body.format(name=name)))
+    found = verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
+    assert [verdict.code for verdict in found.verdicts][-2:] == [CHECKS[-1].__name__, "talks"]
+    assert capsys.readouterr().out == ""
+    told = {problem.plugin: problem.what for problem in load_plugins().problems}
+    assert told == {
+        "test-leaves": "its check 'leaves' is left out: SystemExit: 0",
+        "test-rewrites": "its check 'rewrites' is left out: ValueError: assignment destination is read-only",
+        "test-retrains": "its check 'retrains' is left out: ValueError: assignment destination is read-only",
+    }
+
+
+def test_the_evidence_of_a_check_is_plain_data_or_the_check_is_left_out(plug: Plug) -> None:
+    given = {
+        "numpy": "{'i': np.int64(4), 'a': np.arange(3), 'x': [np.float64('nan')], 'inf': float('inf')}",
+        "strange": "{'v': object()}",
+        "listed": "{'direction': ['x']}",
+        "sideways": "{'direction': 'sideways'}",
+    }
+    for name, evidence in given.items():
+        verdict = f"Verdict(code='{name}', passed=True, message='', evidence={evidence})"
+        body = f"import numpy as np\n        return {verdict}"
+        plug(f"test-{name}", "checks", CHECK.format(name=name, body=body))
+    found = verify(PROGRAM, ToyBench(resolve("iforest"), 0, SCENARIOS[:3]))
+    last = found.verdicts[-1]
+    assert last.evidence == {"i": 4, "a": [0, 1, 2], "x": [None], "inf": None}
+    assert type(last.evidence["i"]) is int
+    told = {problem.plugin: problem.what for problem in load_plugins().problems}
+    assert told == {
+        "test-strange": "its check 'strange' is left out: TypeError: Object of type object is not JSON "
+        "serializable",
+        "test-listed": "its check 'listed' is left out: ValueError: its direction is ['x'], where 'nearer' "
+        "or 'away' is expected",
+        "test-sideways": "its check 'sideways' is left out: ValueError: its direction is 'sideways', where "
+        "'nearer' or 'away' is expected",
     }
 
 
@@ -168,6 +225,59 @@ def test_a_proposer_is_found_by_its_name(plug: Plug) -> None:
     assert named_proposer("embedded").name == "embedded"
     with pytest.raises(UnknownNameError, match="Did you mean 'mine'"):
         named_proposer("mime")
+
+
+@pytest.mark.parametrize("name", ["5", "None", "['x']", "''", "' '", "'two\\nlines'", "'\\x1b[31mred'"])
+def test_a_name_that_is_no_line_of_text_is_blamed_on_its_plugin(plug: Plug, name: str) -> None:
+    class_ = f"class Odd:\n        name = {name}\n        def propose(self, brief): return None\n"
+    plug("test-odd", "proposers", class_ + "    return [Odd()]\n")
+    assert load_plugins().proposers == {}
+    (problem,) = load_plugins().problems
+    assert problem.plugin == "test-odd" and str(problem).isprintable()
+    assert "llmdas_proposers failed: TypeError: it brings the name" in problem.what
+
+
+def test_no_entry_of_a_command_breaks_help_a_mistyped_command_or_the_list(
+    tmp_path: Path, shell: Shell
+) -> None:
+    entries = {
+        "test-number": "CommandEntry(5, 'Do.', 'a:app')",
+        "test-listed": "CommandEntry(['x'], 'Do.', 'a:app')",
+        "test-help": "CommandEntry('helped', 5, 'a:app')",
+        "test-lines": "CommandEntry('lines', 'One\\ntwo', 'a:app')",
+        "test-place": "CommandEntry('placed', 'Do.', 5)",
+        "test-terse": "CommandEntry('terse', None, 'a:app')",
+        "test-markup": "CommandEntry('[/red]', 'Do [/b].', 'a:app')",
+        "test-hollow": "CommandEntry('hollow', 'Do.', 'hollow_app:app')",
+    }
+    (tmp_path / "hollow_app.py").write_text("import typer\napp = typer.Typer()\n")
+    for distribution, entry in entries.items():
+        write(tmp_path, distribution, "commands", f"return [{entry}]\n", "commands")
+    refused = {"test-number", "test-listed", "test-help", "test-lines", "test-place"}
+    for line, code in (("--help", 0), ("hallo", 2), ("plugin list", 0), ("hollow", 11)):
+        done = shell(f"llmdas-agent {line}", tmp_path)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+        warned = [told for told in done.stderr.splitlines() if told.startswith("warning: ")]
+        assert {told.split(":")[1].removeprefix(" plugin ") for told in warned} == refused
+        if line == "plugin list":
+            assert "commands [/red]" in done.stdout
+    assert "command 'hollow' of test-hollow could not be imported: RuntimeError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("marker", "loads"),
+    [
+        ("", False),
+        ("; python_version >= '3'", False),
+        ("; python_version < '3'", True),
+        ("; extra == 'next'", True),
+    ],
+)
+def test_a_requirement_counts_only_where_its_marker_holds(plug: Plug, marker: str, loads: bool) -> None:
+    requirement = f"Requires-Dist: llmdas-agent>=99{marker}\n"
+    plug("test-later", "proposers", "return []\n", requirement)
+    told = [problem.what for problem in load_plugins().problems]
+    assert told == ([] if loads else [FUTURE])
 
 
 def test_commands_are_named_in_the_help_and_imported_when_called(tmp_path: Path, shell: Shell) -> None:

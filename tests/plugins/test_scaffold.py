@@ -24,6 +24,25 @@ def test_names_follow_from_the_detector_s_and_its_card_is_one(tmp_path: Path) ->
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and "{{" in path.read_text()]
 
 
+def test_a_name_that_no_package_or_class_may_have_is_made_one_or_refused(tmp_path: Path) -> None:
+    for name in ("agent", "agent-", "agent__"):
+        with pytest.raises(InputError, match="would be named llmdas-agent"):
+            Package.at(tmp_path / name, name)
+    trailing = Package.at(tmp_path / "trailing", "a-")
+    trailing.write_new()
+    project = tomllib.loads((tmp_path / "trailing" / "pyproject.toml").read_text())["project"]
+    assert project["name"] == "llmdas-a"
+    keyword = Package.at(tmp_path / "keyword", "none")
+    keyword.write_new()
+    assert "class NoneDetector(BaseDetector)" in (keyword.module_folder / "detector.py").read_text()
+    assert load_card(keyword.card).build.class_path == "llmdas_none.detector.NoneDetector"
+    # one that is there already has the name that its author gave it
+    pca = Registry().get("pca")
+    shared = Package.at(tmp_path / "shared", "pca")
+    shared.write_synthesizer(pca.card, pca.write)
+    assert Package.at(tmp_path / "shared", "agent").distribution == "llmdas-pca"
+
+
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     Package.at(tmp_path / "new", "mine").write_new()
     with pytest.raises(InputError, match="is there already"):
