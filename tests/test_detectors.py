@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +211,32 @@ def test_what_strangers_print_never_reaches_stdout(strangers: str, capfd: pytest
         # PyOD prints advice when a package that it needs is missing
         DetectorSource.from_card(card("pyod.models.auto_encoder.AutoEncoder", epoch_num="x")).try_out()
     assert capfd.readouterr().out == ""
+
+
+def test_two_at_work_at_once_are_both_silent_and_afterwards_all_is_as_it_was(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = DetectorSource.from_object(PCA())
+    stdout, filters = sys.stdout, list(warnings.filters)
+    both_in, first_out = threading.Barrier(2), threading.Event()
+
+    def first() -> None:
+        with source.guarded("fails"):
+            both_in.wait(10)
+        first_out.set()
+
+    def second() -> None:
+        with source.guarded("fails"):
+            both_in.wait(10)
+            first_out.wait(10)
+            print("a fit that talks")
+            warnings.warn("and warns", stacklevel=1)
+
+    with ThreadPoolExecutor(2) as pool:
+        for one in [pool.submit(first), pool.submit(second)]:
+            one.result()
+    assert (sys.stdout, list(warnings.filters)) == (stdout, filters)
+    assert capsys.readouterr().out == ""
 
 
 # -- what can ------------------------------------------------------------------------------------------------
