@@ -64,11 +64,13 @@ def emit_json(data: dict[str, Any]) -> None:
 @contextmanager
 def busy(what: str) -> Iterator[None]:
     """Show a spinner on stderr while something runs; nothing when stderr is no terminal."""
+    from rich.markup import escape
+
     screen = console(stderr=True)
     if not screen.is_terminal:
         yield
         return
-    with screen.status(what):
+    with screen.status(escape(what)):
         yield
 
 
@@ -84,12 +86,13 @@ def checks_table(report: VerificationReport) -> Table:
     for verdict in report.verdicts:
         mark = "[green]passed[/]" if verdict.passed else "[red]failed[/]"
         finding = verdict.message if verdict.passed else f"{verdict.message.rstrip('.')}. {verdict.hint}"
-        table.add_row(verdict.code, mark, escape(finding))
+        table.add_row(escape(verdict.code), mark, escape(finding))
     return table
 
 
 def profile_table(profile: BlindSpotProfile) -> Table:
     """Return a profile as bars, the blindest family first; a bar grows with what the detector sees."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -100,5 +103,5 @@ def profile_table(profile: BlindSpotProfile) -> Table:
     for score in profile.families:
         filled = round(20 * min(max(2 * score.auroc - 1, 0.0), 1.0))
         bar = "█" * filled + "·" * (20 - filled)
-        table.add_row(score.family, f"{score.auroc:.2f}", f"{score.low:.2f} to {score.high:.2f}", bar)
+        table.add_row(escape(score.family), f"{score.auroc:.2f}", f"{score.low:.2f} to {score.high:.2f}", bar)
     return table

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
 from llmdas_agent.registry import Registry
+from test_registry import make
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -20,6 +22,17 @@ def test_list_names_every_detector_and_its_synthesizer(cli: Cli) -> None:
     assert rows["pca"]["class"] == "pyod.models.pca.PCA"
     plain = cli("list").stdout
     assert all(name in plain for name in rows)
+
+
+def test_what_a_proposer_wrote_is_shown_as_it_stands(cli: Cli) -> None:
+    mine = make()
+    strategy, blind_spot = "swap [/columns] by rank", "rows of [bold] and [/]"
+    proposal = replace(mine.proposal, strategy=strategy, blind_spot=blind_spot)
+    Registry().add(replace(mine, proposal=proposal, provenance={"proposer": "[/red]"}))
+    listed, shown = cli("list"), cli("show", "mine")
+    assert (listed.returncode, shown.returncode) == (0, 0), listed.stderr + shown.stderr
+    assert strategy in listed.stdout
+    assert all(text in shown.stdout for text in (strategy, blind_spot, "proposer [/red]"))
 
 
 def test_show_tells_the_whole_story(cli: Cli) -> None:
