@@ -33,17 +33,18 @@ def list_(as_json: JsonOption = False) -> None:
     from ..registry import Registry
 
     registry = Registry()
+    cards, names = registry.cards(), registry.names()
     rows = []
-    for name, card in sorted(registry.cards().items()):
+    for name in sorted(cards.keys() | set(names)):
         fault = ""
         try:
-            synthesizer = registry.get(name) if name in registry.names() else None
+            synthesizer = registry.get(name) if name in names else None
         except LlmdasError as error:
             synthesizer, fault = None, error.what
         rows.append(
             {
                 "name": name,
-                "class": card.build.class_path,
+                "class": cards[name].build.class_path if name in cards else None,
                 "synthesizer": synthesizer.origin if synthesizer else None,
                 "strategy": synthesizer.proposal.strategy if synthesizer else None,
                 "fault": fault or None,

@@ -9,6 +9,8 @@ from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
+import pytest
+
 from llmdas_agent.registry import Registry
 from test_registry import make
 
@@ -33,6 +35,26 @@ def test_what_a_proposer_wrote_is_shown_as_it_stands(cli: Cli) -> None:
     assert (listed.returncode, shown.returncode) == (0, 0), listed.stderr + shown.stderr
     assert strategy in listed.stdout
     assert all(text in shown.stdout for text in (strategy, blind_spot, "proposer [/red]"))
+
+
+@pytest.mark.parametrize("damage", ["report.json", "current"])
+def test_list_goes_on_where_one_is_damaged(cli: Cli, damage: str) -> None:
+    folder = Registry().add(make()).folder
+    assert folder is not None
+    if damage == "current":
+        (folder.parent / damage).write_bytes(b"")
+    else:
+        (folder / damage).unlink()
+    ended = cli("list", "--json")
+    assert ended.returncode == 0, ended.stderr
+    rows = {row["name"]: row for row in json.loads(ended.stdout)["detectors"]}
+    assert rows["pca"]["fault"] is None
+    assert rows["mine"]["fault"]
+    assert (rows["mine"]["synthesizer"], rows["mine"]["class"]) == (None, None)
+    assert "cannot be used" in next(line for line in cli("list").stdout.splitlines() if "mine" in line)
+    shown = cli("show", "mine")
+    assert (shown.returncode, shown.stderr.count("\n")) == (8, 1)
+    assert damage in shown.stderr
 
 
 def test_show_tells_the_whole_story(cli: Cli) -> None:
