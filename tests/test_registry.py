@@ -16,6 +16,7 @@ from sklearn.ensemble import IsolationForest
 
 from llmdas_agent.cards import DetectorCard
 from llmdas_agent.errors import ModelFolderError, NotAcceptedError, StorageError, UnknownNameError
+from llmdas_agent.files import write_whole
 from llmdas_agent.programs import Proposal, SynthesisProgram
 from llmdas_agent.registry import Registry, resolve
 from llmdas_agent.report import BlindSpotProfile, Verdict, VerificationReport
@@ -229,6 +230,17 @@ def test_a_damaged_synthesizer_hides_no_other(registry: Registry) -> None:
     assert {"ecod", "iforest", "ocsvm", "pca"} <= set(registry.cards())
     with pytest.raises(ModelFolderError, match=r"report\.json"):
         resolve("mine", registry)
+
+
+def test_another_home_is_advised_only_for_what_lies_in_it(home: Path, tmp_path: Path) -> None:
+    for taken in (home / "profiles", tmp_path / "model"):
+        taken.write_text("a file")
+    with pytest.raises(StorageError) as inside:
+        write_whole(home / "profiles" / "mine.json", "{}")
+    assert "LLMDAS_HOME" in inside.value.hint
+    with pytest.raises(StorageError) as outside:
+        write_whole(tmp_path / "model" / "model.json", "{}")
+    assert outside.value.hint == "Choose another place"
 
 
 def test_an_object_takes_the_name_of_the_card_of_its_class(registry: Registry) -> None:
