@@ -114,7 +114,7 @@ class DetectorSource:
         kind = import_class(card.build.class_path, where=f"card '{card.name}': field 'build.class'")
 
         def make(random_state: int | None) -> Detector:
-            return _from_card(kind, card, random_state)
+            return _from_card(kind, card, _seed(random_state))
 
         make(0)
         return cls(card.name, make, card, card.build.class_path)
@@ -151,7 +151,7 @@ class DetectorSource:
             )
 
         def make(random_state: int | None) -> Detector:
-            return _copied(detector, path, random_state)
+            return _copied(detector, path, _seed(random_state))
 
         make(0)
         return cls(name or _plain_name(kind), make, None, path)
@@ -265,6 +265,11 @@ def _is_detector(kind: type) -> bool:
     # LocalOutlierFactor offers decision_function only on instances with novelty=True
     scores = hasattr(kind, "decision_function") or issubclass(kind, OutlierMixin)
     return scores and callable(getattr(kind, "fit", None)) and not issubclass(kind, ClassifierMixin)
+
+
+def _seed(random_state: int | None) -> int | None:
+    """Return a seed of 32 bits, which is what NumPy and scikit-learn take; small ones stay as they are."""
+    return None if random_state is None else random_state % 2**32
 
 
 def _from_card(kind: type, card: DetectorCard, random_state: int | None) -> Detector:

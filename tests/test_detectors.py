@@ -292,6 +292,20 @@ def test_a_seed_decides_the_scores_and_only_where_none_was_given(base: Any) -> N
     assert np.array_equal(scores(seeded, 1), scores(seeded, 2))
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        DetectorSource.from_object(IForest()),
+        DetectorSource.from_card(card("pyod.models.iforest.IForest")),
+    ],
+    ids=["object", "card"],
+)
+def test_a_seed_that_follows_the_largest_one_is_taken(source: DetectorSource) -> None:
+    seeds = [2**32 - 1, 2**32, 2**32 + 7]
+    made = [getattr(source.make(seed), "random_state") for seed in seeds]  # noqa: B009
+    assert made == [2**32 - 1, 0, 7]
+
+
 def test_a_seed_in_the_card_wins_and_cards_stay_as_they_were() -> None:
     described = card("pyod.models.iforest.IForest", random_state=3)
     made = DetectorSource.from_card(described).make(1)

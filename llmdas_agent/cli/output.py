@@ -31,7 +31,10 @@ __all__ = [
 ]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, for a program.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed; the same seed gives the same result.")]
+SeedOption = Annotated[
+    int,
+    typer.Option("--seed", min=0, max=2**32 - 1, help="Seed; the same seed gives the same result."),
+]
 
 ModelOption = Annotated[str | None, typer.Option(help="Chat model, as openai:NAME or PROVIDER:NAME.")]
 BaseUrlOption = Annotated[

@@ -99,6 +99,12 @@ def test_probe_gives_the_profile_as_data(cli: Cli) -> None:
     assert list(families.values()) == sorted(families.values())
 
 
+def test_a_seed_of_more_than_32_bits_is_a_wrong_command_line(cli: Cli) -> None:
+    ended = cli("probe", "ecod", "--seed", str(2**32))
+    assert ended.returncode == 2
+    assert "4294967295" in ended.stderr
+
+
 def test_doctor_lists_the_layers(cli: Cli, home: Path) -> None:
     data = json.loads(cli("doctor", "--json").stdout)
     assert {layer["state"] for layer in data["sandbox"]} <= {"active", "missing", "weaker"}
