@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +28,7 @@ __all__ = [
     "busy",
     "checks_table",
     "console",
+    "discard",
     "emit_json",
     "profile_table",
 ]
@@ -56,12 +59,25 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console on stdout, or on stderr for progress."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    screen = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    # of itself it would end the command, which has an exit code of its own to end with
+    screen.on_broken_pipe = partial(discard, screen.file)  # type: ignore[method-assign]
+    return screen
 
 
 def emit_json(data: dict[str, Any]) -> None:
     """Print one JSON object on stdout."""
-    sys.stdout.write(json.dumps(data, indent=1, default=str) + "\n")
+    try:
+        typer.echo(json.dumps(data, indent=1, default=str))
+    except BrokenPipeError:
+        discard(sys.stdout)
+
+
+def discard(stream: IO[str]) -> None:
+    """Send what is still written to a stream nowhere, once its reader is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 @contextmanager
