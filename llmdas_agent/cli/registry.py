@@ -34,7 +34,7 @@ def list_(as_json: JsonOption = False) -> None:
 
     registry = Registry()
     cards, names = registry.cards(), registry.names()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in sorted(cards.keys() | set(names)):
         fault = ""
         try:
