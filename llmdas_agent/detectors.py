@@ -166,7 +166,6 @@ class DetectorSource:
         DetectorError
             When it does not fit, or its scores are not one finite number per row that rises outward.
         """
-        where = f"detector '{self.name}'"
         rng = np.random.default_rng(0)
         X, near = rng.normal(size=(200, 5)), rng.normal(size=(60, 5))
         # just outside: further out some scores fall again, as where a column's ends count as neighbours
@@ -175,7 +174,7 @@ class DetectorSource:
         with self.guarded(f"{self.class_path} fails on a toy table of 200 rows and 5 columns"):
             detector.fit(X)
             scores = np.asarray(detector.decision_function(np.vstack([near, far])), dtype=np.float64)
-        _check_toy_scores(scores, len(near), self.class_path, where)
+        _check_toy_scores(scores, len(near), self.class_path, f"detector '{self.name}'")
 
     @contextlib.contextmanager
     def guarded(self, failure: str) -> Iterator[None]:
@@ -244,13 +243,11 @@ def import_class(class_path: str, *, where: str) -> type:
         ) from error
     kind = getattr(module, class_name, None)
     if kind is None:
-        near = [
-            name for name, value in vars(module).items() if inspect.isclass(value) and _is_detector(value)
-        ]
+        classes = {name: value for name, value in vars(module).items() if inspect.isclass(value)}
         raise DetectorError(
             f"module '{module_name}' has no class '{class_name}'",
             where=where,
-            hint=did_you_mean(class_name, near),
+            hint=did_you_mean(class_name, [name for name, value in classes.items() if _is_detector(value)]),
         )
     if not inspect.isclass(kind) or not _is_detector(kind) or inspect.isabstract(kind):
         raise DetectorError(
@@ -352,8 +349,7 @@ def _check_toy_scores(scores: NDArray[np.float64], n_near: int, class_path: str,
 class _Quiet:
     """Keeps a stranger's prints off stdout, where a command's own result goes, and its warnings off stderr.
 
-    Both belong to the whole process, and detectors work in threads: the first one in turns them away, and the
-    last one out lets them through again.
+    Both belong to the whole process, and detectors work in threads: the last one out lets them through again.
     """
 
     def __init__(self) -> None:
@@ -365,8 +361,7 @@ class _Quiet:
         with self._lock:
             if not self._inside:
                 self._turned_away.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                self._turned_away.enter_context(warnings.catch_warnings())
-                warnings.simplefilter("ignore")
+                self._turned_away.enter_context(warnings.catch_warnings(action="ignore"))
             self._inside += 1
 
     def __exit__(self, *raised: object) -> None:
