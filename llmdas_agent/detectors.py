@@ -9,6 +9,7 @@ import inspect
 import io
 import pkgutil
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -113,7 +114,7 @@ class DetectorSource:
         kind = import_class(card.build.class_path, where=f"card '{card.name}': field 'build.class'")
 
         def make(random_state: int | None) -> Detector:
-            return _from_card(kind, card, random_state)
+            return _from_card(kind, card, _seed(random_state))
 
         make(0)
         return cls(card.name, make, card, card.build.class_path)
@@ -150,7 +151,7 @@ class DetectorSource:
             )
 
         def make(random_state: int | None) -> Detector:
-            return _copied(detector, path, random_state)
+            return _copied(detector, path, _seed(random_state))
 
         make(0)
         return cls(name or _plain_name(kind), make, None, path)
@@ -165,25 +166,39 @@ class DetectorSource:
         DetectorError
             When it does not fit, or its scores are not one finite number per row that rises outward.
         """
-        where = f"detector '{self.name}'"
         rng = np.random.default_rng(0)
         X, near = rng.normal(size=(200, 5)), rng.normal(size=(60, 5))
         # just outside: further out some scores fall again, as where a column's ends count as neighbours
         far = 2.5 * rng.normal(size=(60, 5))
+        detector = self.make(0)
+        with self.guarded(f"{self.class_path} fails on a toy table of 200 rows and 5 columns"):
+            detector.fit(X)
+            scores = np.asarray(detector.decision_function(np.vstack([near, far])), dtype=np.float64)
+        _check_toy_scores(scores, len(near), self.class_path, f"detector '{self.name}'")
+
+    @contextlib.contextmanager
+    def guarded(self, failure: str) -> Iterator[None]:
+        """Let the detector work: nothing that it prints or warns of is shown, and what it raises is named.
+
+        Parameters
+        ----------
+        failure : str
+            What it means when something is raised, for the error.
+
+        Raises
+        ------
+        DetectorError
+            In place of any exception, an exit among them.
+        """
         try:
-            with _quiet():
-                detector = self.make(0)
-                detector.fit(X)
-                scores = np.asarray(detector.decision_function(np.vstack([near, far])), dtype=np.float64)
-        except DetectorError:
-            raise
-        except (Exception, SystemExit) as error:  # a stranger's detector may raise anything; it is named
+            with _quiet:
+                yield
+        except (Exception, SystemExit) as error:  # a stranger's detector may raise anything
             raise DetectorError(
-                f"{self.class_path} fails on a toy table of 200 rows and 5 columns: {in_a_line(error)}",
-                where=where,
+                f"{failure}: {in_a_line(error)}",
+                where=f"detector '{self.name}'",
                 hint="Check its parameters, or fit it by hand on a table of your own",
             ) from error
-        _check_toy_scores(scores, len(near), self.class_path, where)
 
 
 def import_class(class_path: str, *, where: str) -> type:
@@ -207,7 +222,7 @@ def import_class(class_path: str, *, where: str) -> type:
     """
     module_name, _, class_name = class_path.rpartition(".")
     try:
-        with _quiet():
+        with _quiet:
             module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
@@ -228,13 +243,11 @@ def import_class(class_path: str, *, where: str) -> type:
         ) from error
     kind = getattr(module, class_name, None)
     if kind is None:
-        near = [
-            name for name, value in vars(module).items() if inspect.isclass(value) and _is_detector(value)
-        ]
+        classes = {name: value for name, value in vars(module).items() if inspect.isclass(value)}
         raise DetectorError(
             f"module '{module_name}' has no class '{class_name}'",
             where=where,
-            hint=did_you_mean(class_name, near),
+            hint=did_you_mean(class_name, [name for name, value in classes.items() if _is_detector(value)]),
         )
     if not inspect.isclass(kind) or not _is_detector(kind) or inspect.isabstract(kind):
         raise DetectorError(
@@ -251,13 +264,18 @@ def _is_detector(kind: type) -> bool:
     return scores and callable(getattr(kind, "fit", None)) and not issubclass(kind, ClassifierMixin)
 
 
+def _seed(random_state: int | None) -> int | None:
+    """Return a seed of 32 bits, which is what NumPy and scikit-learn take; small ones stay as they are."""
+    return None if random_state is None else random_state % 2**32
+
+
 def _from_card(kind: type, card: DetectorCard, random_state: int | None) -> Detector:
     where = f"card '{card.name}': field 'build.params'"
     params = copy.deepcopy(card.build.params)
     accepted = _parameters(kind)
     seeded = "random_state" in accepted and "random_state" not in params
     try:
-        with _quiet():
+        with _quiet:
             detector = kind(**params, **({"random_state": random_state} if seeded else {}))
     except (Exception, SystemExit) as error:  # a stranger's constructor may raise anything
         unknown = [key for key in params if key not in accepted]
@@ -271,7 +289,7 @@ def _from_card(kind: type, card: DetectorCard, random_state: int | None) -> Dete
 
 def _copied(detector: object, class_path: str, random_state: int | None) -> Detector:
     try:
-        with _quiet():
+        with _quiet:
             twin = clone(detector, safe=False)
             unseeded = {
                 key: random_state
@@ -328,12 +346,32 @@ def _check_toy_scores(scores: NDArray[np.float64], n_near: int, class_path: str,
         )
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep a stranger's prints off stdout, where a command's own result goes, and its warnings off stderr."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+class _Quiet:
+    """Keeps a stranger's prints off stdout, where a command's own result goes, and its warnings off stderr.
+
+    Both belong to the whole process, and detectors work in threads: the last one out lets them through again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._turned_away = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._turned_away.enter_context(contextlib.redirect_stdout(io.StringIO()))
+                self._turned_away.enter_context(warnings.catch_warnings(action="ignore"))
+            self._inside += 1
+
+    def __exit__(self, *raised: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._turned_away.close()
+
+
+_quiet = _Quiet()
 
 
 def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .config import data_dir
 from .errors import StorageError
 
 __all__ = ["storage_errors", "write_whole"]
@@ -33,8 +34,10 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             hint = "Free some space and run the command again; what was there before is untouched"
+        elif path.absolute().is_relative_to(data_dir().absolute()):
+            hint = "Set LLMDAS_HOME to a folder of yours"
         else:
-            hint = "Choose another place, or set LLMDAS_HOME to a folder of yours"
+            hint = "Choose another place"
         raise StorageError(
             f"cannot be written ({os.strerror(error.errno or 0).lower()})", where=str(path), hint=hint
         ) from error

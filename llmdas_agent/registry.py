@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from .cards import DetectorCard, load_card
 from .config import data_dir
-from .errors import BusyError, UnknownNameError, did_you_mean
+from .errors import BusyError, ModelFolderError, UnknownNameError, did_you_mean
 from .files import storage_errors, write_whole
 from .plugins import BUILTIN, load_plugins
 from .synthesizer import Origin, Synthesizer
@@ -84,12 +84,15 @@ class Registry:
         ------
         NotAcceptedError
             When its report does not accept its program.
+        ModelFolderError
+            When it is not known which one was current; then nothing has changed.
         StorageError
             When it cannot be written; then nothing has changed.
         """
         synthesizer.require_verified()
         home = self.root / synthesizer.name
         with self._writing(synthesizer.name):
+            history = self._history(synthesizer.name)
             number = max((int(path.name) for path in home.glob("[0-9]" * 4)), default=0) + 1
             folder = home / f"{number:04d}"
             with storage_errors(home):
@@ -103,7 +106,7 @@ class Registry:
             except BaseException:
                 shutil.rmtree(building, ignore_errors=True)
                 raise
-            self._remember(synthesizer.name, [*self._history(synthesizer.name), folder.name])
+            self._remember(synthesizer.name, [*history, folder.name])
         return Synthesizer.read(folder, "registered")
 
     def rollback(self, name: str) -> Synthesizer:
@@ -118,6 +121,10 @@ class Registry:
         ------
         UnknownNameError
             When none of this name is registered, or the registered one replaced none.
+        ModelFolderError
+            When it is not known which one is current.
+        StorageError
+            When it cannot be written; then nothing has changed.
         """
         self._require_registered(name)
         with self._writing(name):
@@ -142,6 +149,8 @@ class Registry:
         ------
         UnknownNameError
             When none of this name is registered.
+        StorageError
+            When it cannot be removed.
         """
         self._require_registered(name)
         with self._writing(name), storage_errors(self.root / name):
@@ -150,10 +159,16 @@ class Registry:
             shutil.rmtree(grave)
 
     def cards(self) -> dict[str, DetectorCard]:
-        """Return the card of every detector that can be named, with or without a synthesizer."""
+        """Return the card of every detector that can be named, with or without a synthesizer.
+
+        A damaged synthesizer has none: that is told where it is named, and does not hide the others.
+        """
         plugins = load_plugins()
         cards = {name: load_card(claims[0][1].card) for name, claims in plugins.detectors.items()}
-        return cards | {name: self.get(name).card for name in self._registered()}
+        for name in self._registered():
+            with suppress(ModelFolderError):
+                cards[name] = self.get(name).card
+        return cards
 
     def card(self, name: str) -> DetectorCard:
         """Return the card of this detector.
@@ -188,7 +203,20 @@ class Registry:
     def _history(self, name: str) -> list[str]:
         """Return the numbers of a name, each of which replaced the one before; the last is current."""
         path = self.root / name / _CURRENT
-        return path.read_text(encoding="ascii").split() if path.exists() else []
+        try:
+            text = path.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        history = text.split()
+        if not history or not all(number.isdecimal() for number in history):
+            raise ModelFolderError(
+                "does not say which synthesizer is current",
+                where=str(path),
+                hint="Write into it the number of the folder beside it that is to serve, such as 0001",
+            )
+        return history
 
     def _remember(self, name: str, history: list[str]) -> None:
         write_whole(self.root / name / _CURRENT, "\n".join(history) + "\n")
@@ -203,17 +231,21 @@ class Registry:
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
+        lock = FileLock(self.root / f".{name}.lock", timeout=10)
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire()
+            except Timeout:  # an OSError too, but none of the place's
+                raise BusyError(
+                    f"another process is writing '{name}'",
+                    where=str(self.root),
+                    hint="Wait for it, then try again",
+                ) from None
         try:
-            with FileLock(self.root / f".{name}.lock", timeout=10):
-                yield
-        except Timeout:
-            raise BusyError(
-                f"another process is writing '{name}'",
-                where=str(self.root),
-                hint="Wait for it, then try again",
-            ) from None
+            yield
+        finally:
+            lock.release()
 
 
 def resolve(base: object, registry: Registry | None = None) -> DetectorSource:

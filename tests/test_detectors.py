@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +213,32 @@ def test_what_strangers_print_never_reaches_stdout(strangers: str, capfd: pytest
     assert capfd.readouterr().out == ""
 
 
+def test_two_at_work_at_once_are_both_silent_and_afterwards_all_is_as_it_was(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = DetectorSource.from_object(PCA())
+    stdout, filters = sys.stdout, list(warnings.filters)
+    both_in, first_out = threading.Barrier(2), threading.Event()
+
+    def first() -> None:
+        with source.guarded("fails"):
+            both_in.wait(10)
+        first_out.set()
+
+    def second() -> None:
+        with source.guarded("fails"):
+            both_in.wait(10)
+            first_out.wait(10)
+            print("a fit that talks")
+            warnings.warn("and warns", stacklevel=1)
+
+    with ThreadPoolExecutor(2) as pool:
+        for one in [pool.submit(first), pool.submit(second)]:
+            one.result()
+    assert (sys.stdout, list(warnings.filters)) == (stdout, filters)
+    assert capsys.readouterr().out == ""
+
+
 # -- what can ------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +290,20 @@ def test_a_seed_decides_the_scores_and_only_where_none_was_given(base: Any) -> N
     key = next(name for name in base.get_params() if name.endswith("random_state"))
     seeded = DetectorSource.from_object(clone(base).set_params(**{key: 7}))
     assert np.array_equal(scores(seeded, 1), scores(seeded, 2))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        DetectorSource.from_object(IForest()),
+        DetectorSource.from_card(card("pyod.models.iforest.IForest")),
+    ],
+    ids=["object", "card"],
+)
+def test_a_seed_that_follows_the_largest_one_is_taken(source: DetectorSource) -> None:
+    seeds = [2**32 - 1, 2**32, 2**32 + 7]
+    made = [getattr(source.make(seed), "random_state") for seed in seeds]  # noqa: B009
+    assert made == [2**32 - 1, 0, 7]
 
 
 def test_a_seed_in_the_card_wins_and_cards_stay_as_they_were() -> None:

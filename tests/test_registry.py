@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from sklearn.ensemble import IsolationForest
 
 from llmdas_agent.cards import DetectorCard
 from llmdas_agent.errors import ModelFolderError, NotAcceptedError, StorageError, UnknownNameError
+from llmdas_agent.files import write_whole
 from llmdas_agent.programs import Proposal, SynthesisProgram
 from llmdas_agent.registry import Registry, resolve
 from llmdas_agent.report import BlindSpotProfile, Verdict, VerificationReport
@@ -188,6 +190,57 @@ def test_a_home_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
     assert isinstance(cause, OSError)
     assert cause.errno in (errno.EEXIST, errno.ENOTDIR)
     assert (tmp_path / "taken").is_file()
+
+
+@pytest.mark.parametrize("what", ["add", "rollback", "remove"])
+def test_a_registry_that_cannot_be_locked_is_a_storage_error(registry: Registry, what: str) -> None:
+    registry.add(make())
+    registry.add(make(source="x = 2"))
+    # a folder where the lock belongs stands in for a place without permission, which root does not know
+    lock = registry.root / ".mine.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    with pytest.raises(StorageError, match=re.escape(str(registry.root))):
+        registry.add(make(source="x = 3")) if what == "add" else getattr(registry, what)("mine")
+    assert registry.get("mine").proposal.program.source == "x = 2\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"\0\0\0\0\0", b"../../other\n"])
+def test_a_file_that_does_not_say_what_is_current_is_named(registry: Registry, content: bytes) -> None:
+    registry.add(make())
+    current = registry.root / "mine" / "current"
+    current.write_bytes(content)
+    for ask in (registry.get, registry.card, registry.rollback):
+        with pytest.raises(ModelFolderError, match=re.escape(str(current))):
+            ask("mine")
+    with pytest.raises(ModelFolderError, match=re.escape(str(current))):
+        registry.add(make(source="x = 2"))
+    assert sorted(path.name for path in current.parent.iterdir()) == ["0001", "current"]
+    current.write_text("0001")
+    assert registry.get("mine").proposal.program.source == "x = 1\n"
+
+
+def test_a_damaged_synthesizer_hides_no_other(registry: Registry) -> None:
+    from pyod.models.iforest import IForest
+
+    folder = registry.add(make()).folder
+    assert folder is not None
+    (folder / "report.json").unlink()
+    assert resolve(IForest(), registry).name == "iforest"
+    assert {"ecod", "iforest", "ocsvm", "pca"} <= set(registry.cards())
+    with pytest.raises(ModelFolderError, match=r"report\.json"):
+        resolve("mine", registry)
+
+
+def test_another_home_is_advised_only_for_what_lies_in_it(home: Path, tmp_path: Path) -> None:
+    for taken in (home / "profiles", tmp_path / "model"):
+        taken.write_text("a file")
+    with pytest.raises(StorageError) as inside:
+        write_whole(home / "profiles" / "mine.json", "{}")
+    assert "LLMDAS_HOME" in inside.value.hint
+    with pytest.raises(StorageError) as outside:
+        write_whole(tmp_path / "model" / "model.json", "{}")
+    assert outside.value.hint == "Choose another place"
 
 
 def test_an_object_takes_the_name_of_the_card_of_its_class(registry: Registry) -> None:

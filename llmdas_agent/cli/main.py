@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import sys
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, NoReturn
 
 import typer
 
-from ..errors import LlmdasError
+from ..errors import LlmdasError, in_a_line
 from . import (
     add_detector,
     bench,
@@ -23,6 +26,7 @@ from . import (
     tables,
     verify,
 )
+from .output import discard, emit_json
 from .plugin_commands import RootGroup, warn_of_plugins
 
 __all__ = ["app", "main"]
@@ -97,11 +101,52 @@ def main() -> None:
     """Run the command line; the console script."""
     try:
         app()
-    except LlmdasError as error:
-        _explain(error)
-        sys.exit(error.exit_code)
+    except SystemExit as ended:
+        # at a broken pipe, whichever it was, typer exits with 1 and says nothing
+        if isinstance(ended.__context__, BrokenPipeError):
+            _end_with(ended.__context__)
+        raise
+    except Exception as error:
+        _end_with(error)
     finally:
         warn_of_plugins()
+        _flush()
+
+
+def _end_with(error: Exception) -> NoReturn:
+    """End the process as an error asks for: quietly, where stdout's reader has only seen enough."""
+    if _is_unread(error):
+        discard(sys.stdout)
+        sys.exit(0)
+    if not isinstance(error, LlmdasError):
+        fault = LlmdasError(
+            f"a fault of ours: {in_a_line(error)}",
+            hint="Run it again with --debug to see where, and report it",
+        )
+        fault.__cause__ = error
+        error = fault
+    _explain(error)
+    sys.exit(error.exit_code)
+
+
+def _is_unread(error: Exception) -> bool:
+    """Return whether an error tells of a broken pipe, and stdout is one."""
+    # polars says it in words alone
+    if not isinstance(error, BrokenPipeError) and f"(os error {errno.EPIPE})" not in str(error):
+        return False
+    poller = select.poll()
+    poller.register(sys.stdout.fileno(), 0)
+    return bool(poller.poll(0))
+
+
+def _flush() -> None:
+    """Write what is still kept back: what that raises could not be caught when the interpreter ends."""
+    try:
+        typer.echo(nl=False)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            discard(sys.stdout)
+        # of anything else, such as a full disk, the interpreter itself tells as it ends
 
 
 def _explain(error: LlmdasError) -> None:
@@ -110,9 +155,8 @@ def _explain(error: LlmdasError) -> None:
         import traceback
 
         traceback.print_exception(error)
-    if "--json" in sys.argv:
-        from .output import emit_json
-
-        emit_json(error.as_dict())
     line = " ".join(str(error).split())
     sys.stderr.write(f"error: {line}\n")
+    if "--json" in sys.argv:
+        with suppress(OSError):  # stdout may be what failed
+            emit_json(error.as_dict())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,12 +28,16 @@ __all__ = [
     "busy",
     "checks_table",
     "console",
+    "discard",
     "emit_json",
     "profile_table",
 ]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, for a program.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed; the same seed gives the same result.")]
+SeedOption = Annotated[
+    int,
+    typer.Option("--seed", min=0, max=2**32 - 1, help="Seed; the same seed gives the same result."),
+]
 
 ModelOption = Annotated[str | None, typer.Option(help="Chat model, as openai:NAME or PROVIDER:NAME.")]
 BaseUrlOption = Annotated[
@@ -53,22 +59,37 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console on stdout, or on stderr for progress."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    screen = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    # of itself it would end the command, which has an exit code of its own to end with
+    screen.on_broken_pipe = partial(discard, screen.file)  # type: ignore[method-assign]
+    return screen
 
 
 def emit_json(data: dict[str, Any]) -> None:
     """Print one JSON object on stdout."""
-    sys.stdout.write(json.dumps(data, indent=1, default=str) + "\n")
+    try:
+        typer.echo(json.dumps(data, indent=1, default=str))
+    except BrokenPipeError:
+        discard(sys.stdout)
+
+
+def discard(stream: IO[str]) -> None:
+    """Send what is still written to a stream nowhere, once its reader is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 @contextmanager
 def busy(what: str) -> Iterator[None]:
     """Show a spinner on stderr while something runs; nothing when stderr is no terminal."""
+    from rich.markup import escape
+
     screen = console(stderr=True)
     if not screen.is_terminal:
         yield
         return
-    with screen.status(what):
+    with screen.status(escape(what)):
         yield
 
 
@@ -84,12 +105,13 @@ def checks_table(report: VerificationReport) -> Table:
     for verdict in report.verdicts:
         mark = "[green]passed[/]" if verdict.passed else "[red]failed[/]"
         finding = verdict.message if verdict.passed else f"{verdict.message.rstrip('.')}. {verdict.hint}"
-        table.add_row(verdict.code, mark, escape(finding))
+        table.add_row(escape(verdict.code), mark, escape(finding))
     return table
 
 
 def profile_table(profile: BlindSpotProfile) -> Table:
     """Return a profile as bars, the blindest family first; a bar grows with what the detector sees."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -100,5 +122,5 @@ def profile_table(profile: BlindSpotProfile) -> Table:
     for score in profile.families:
         filled = round(20 * min(max(2 * score.auroc - 1, 0.0), 1.0))
         bar = "█" * filled + "·" * (20 - filled)
-        table.add_row(score.family, f"{score.auroc:.2f}", f"{score.low:.2f} to {score.high:.2f}", bar)
+        table.add_row(escape(score.family), f"{score.auroc:.2f}", f"{score.low:.2f} to {score.high:.2f}", bar)
     return table

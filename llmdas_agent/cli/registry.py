@@ -27,22 +27,24 @@ def list_(as_json: JsonOption = False) -> None:
       llmdas-agent list
       llmdas-agent list --json
     """
+    from rich.markup import escape
     from rich.table import Table
 
     from ..registry import Registry
 
     registry = Registry()
-    rows = []
-    for name, card in sorted(registry.cards().items()):
+    cards, names = registry.cards(), registry.names()
+    rows: list[dict[str, Any]] = []
+    for name in sorted(cards.keys() | set(names)):
         fault = ""
         try:
-            synthesizer = registry.get(name) if name in registry.names() else None
+            synthesizer = registry.get(name) if name in names else None
         except LlmdasError as error:
             synthesizer, fault = None, error.what
         rows.append(
             {
                 "name": name,
-                "class": card.build.class_path,
+                "class": cards[name].build.class_path if name in cards else None,
                 "synthesizer": synthesizer.origin if synthesizer else None,
                 "strategy": synthesizer.proposal.strategy if synthesizer else None,
                 "fault": fault or None,
@@ -56,10 +58,10 @@ def list_(as_json: JsonOption = False) -> None:
         table.add_column(title, no_wrap=True)
     for row in rows:
         table.add_row(
-            row["name"],
+            escape(row["name"]),
             "cannot be used" if row["fault"] else row["synthesizer"] or "none yet",
-            row["strategy"] or "",
-            row["class"],
+            escape(row["strategy"] or ""),
+            escape(row["class"] or ""),
         )
     console().print(table)
 
@@ -93,12 +95,13 @@ def show(
         emit_json({**_as_data(found), "html": str(html) if html else None})
         return
     screen = console()
-    screen.print(f"[bold]{found.name}[/]  {escape(found.card.full_name)} ({found.card.build.class_path})")
+    title = escape(f"{found.card.full_name} ({found.card.build.class_path})")
+    screen.print(f"[bold]{escape(found.name)}[/]  {title}")
     if found.card.description:
         screen.print(escape(found.card.description))
     screen.print("\n[bold]measured on toy data[/]")
     screen.print(profile_table(found.profile))
-    screen.print(f"\n[bold]program[/]     {proposal.strategy}, strength {proposal.strength:g}")
+    screen.print(f"\n[bold]program[/]     {escape(proposal.strategy)}, strength {proposal.strength:g}")
     screen.print(f"blind spot  {escape(proposal.blind_spot)}")
     screen.print(f"borderline  {escape(proposal.borderline)}\n")
     screen.print(checks_table(found.report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,13 +46,7 @@ def verify(
     from ..verification import ToyBench, judge, try_program
     from ..verification.html import render_html
 
-    try:
-        source = program.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(
-            f"cannot be read ({what.lower()})", where=str(program), hint="Give a Python file"
-        ) from None
+    source = _read(program)
     bench = ToyBench(resolve(detector), seed=seed)
     with busy(f"checking {program.name}"):
         trial = try_program(SynthesisProgram(source), bench)
@@ -68,6 +63,24 @@ def verify(
         typer.echo(str(page))
     if not report.accepted:
         raise typer.Exit(NotAcceptedError.exit_code)
+
+
+def _read(program: Path) -> str:
+    """Return a program's text, of which no more is read than the sandbox would take."""
+    from ..sandbox.source import MAX_BYTES
+
+    hint = "Give a Python file"
+    try:
+        if not stat.S_ISREG(program.stat().st_mode):  # a device or a pipe may have no end
+            raise InputError("is no regular file", where=str(program), hint=hint)
+        with program.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise InputError(f"is larger than {MAX_BYTES // 1024} KiB", where=str(program), hint=hint)
+        return raw.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(f"cannot be read ({what.lower()})", where=str(program), hint=hint) from None
 
 
 def report_on(synthesizer: Synthesizer, page: Path) -> None:

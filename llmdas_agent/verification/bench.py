@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,6 +36,8 @@ class FittedToy:
 
     Attributes
     ----------
+    source : DetectorSource
+        Where the detector comes from.
     scenario : Scenario
         Where the rows come from.
     X_train : ndarray, shape (n_train, d)
@@ -49,6 +50,7 @@ class FittedToy:
         The bench's.
     """
 
+    source: DetectorSource
     scenario: Scenario
     X_train: Array
     X_held_out: Array
@@ -70,10 +72,15 @@ class FittedToy:
         """Return the detector's scores, shape (m,), higher for more abnormal rows.
 
         A score that is not finite counts as the most abnormal of the batch.
+
+        Raises
+        ------
+        DetectorError
+            When the detector fails, or does not give one number per row.
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            scores = np.asarray(self.detector.decision_function(X), dtype=np.float64).ravel()
+        failure = f"{self.source.class_path} fails on rows of the toy scenario '{self.scenario.name}'"
+        with self.source.guarded(failure):
+            scores = np.asarray(self.detector.decision_function(X), dtype=np.float64).reshape(len(X))
         finite = np.isfinite(scores)
         worst = scores[finite].max() if finite.any() else 0.0
         return np.where(finite, scores, worst)
@@ -172,17 +179,16 @@ class ToyBench:
         rng = self.rng(scenario, "normal rows")
         X_train, X_held_out = scenario.sample(scenario.n_train, rng), scenario.sample(_HELD_OUT, rng)
         detector = self.source.make(self.seed)
+        size = f"{scenario.n_train} rows, {scenario.d} columns"
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with self.source.guarded(f"{scenario.name} ({size}) left out"):
                 detector.fit(X_train.copy())
                 scores = np.asarray(detector.decision_function(X_held_out.copy()), dtype=np.float64)
-            if not np.isfinite(scores).all():
-                raise ValueError(f"{np.sum(~np.isfinite(scores))} of {len(scores)} scores are not finite")
-        except Exception as error:  # a stranger's detector may raise anything; the note names the cause
-            size = f"{scenario.n_train} rows, {scenario.d} columns"
-            return f"{scenario.name} ({size}) left out: {type(error).__name__}: {error}"
-        return FittedToy(scenario, X_train, X_held_out, detector, self.seed)
+                if not np.isfinite(scores).all():
+                    raise ValueError(f"{np.sum(~np.isfinite(scores))} of {len(scores)} scores are not finite")
+        except DetectorError as error:
+            return error.what
+        return FittedToy(self.source, scenario, X_train, X_held_out, detector, self.seed)
 
 
 def _generator(seed: int, scenario: Scenario, purpose: str) -> np.random.Generator:

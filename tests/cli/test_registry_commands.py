@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
+import pytest
+
 from llmdas_agent.registry import Registry
+from test_registry import make
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -20,6 +24,37 @@ def test_list_names_every_detector_and_its_synthesizer(cli: Cli) -> None:
     assert rows["pca"]["class"] == "pyod.models.pca.PCA"
     plain = cli("list").stdout
     assert all(name in plain for name in rows)
+
+
+def test_what_a_proposer_wrote_is_shown_as_it_stands(cli: Cli) -> None:
+    mine = make()
+    strategy, blind_spot = "swap [/columns] by rank", "rows of [bold] and [/]"
+    proposal = replace(mine.proposal, strategy=strategy, blind_spot=blind_spot)
+    Registry().add(replace(mine, proposal=proposal, provenance={"proposer": "[/red]"}))
+    listed, shown = cli("list"), cli("show", "mine")
+    assert (listed.returncode, shown.returncode) == (0, 0), listed.stderr + shown.stderr
+    assert strategy in listed.stdout
+    assert all(text in shown.stdout for text in (strategy, blind_spot, "proposer [/red]"))
+
+
+@pytest.mark.parametrize("damage", ["report.json", "current"])
+def test_list_goes_on_where_one_is_damaged(cli: Cli, damage: str) -> None:
+    folder = Registry().add(make()).folder
+    assert folder is not None
+    if damage == "current":
+        (folder.parent / damage).write_bytes(b"")
+    else:
+        (folder / damage).unlink()
+    ended = cli("list", "--json")
+    assert ended.returncode == 0, ended.stderr
+    rows = {row["name"]: row for row in json.loads(ended.stdout)["detectors"]}
+    assert rows["pca"]["fault"] is None
+    assert rows["mine"]["fault"]
+    assert (rows["mine"]["synthesizer"], rows["mine"]["class"]) == (None, None)
+    assert "cannot be used" in next(line for line in cli("list").stdout.splitlines() if "mine" in line)
+    shown = cli("show", "mine")
+    assert (shown.returncode, shown.stderr.count("\n")) == (8, 1)
+    assert damage in shown.stderr
 
 
 def test_show_tells_the_whole_story(cli: Cli) -> None:
@@ -62,6 +97,12 @@ def test_probe_gives_the_profile_as_data(cli: Cli) -> None:
     families = {family["family"]: family["auroc"] for family in data["families"]}
     assert families["recombination"] < 0.7 < families["far"]
     assert list(families.values()) == sorted(families.values())
+
+
+def test_a_seed_of_more_than_32_bits_is_a_wrong_command_line(cli: Cli) -> None:
+    ended = cli("probe", "ecod", "--seed", str(2**32))
+    assert ended.returncode == 2
+    assert "4294967295" in ended.stderr
 
 
 def test_doctor_lists_the_layers(cli: Cli, home: Path) -> None:

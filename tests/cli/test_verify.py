@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,6 +58,22 @@ def test_verify_without_a_file(cli: Cli) -> None:
     ended = cli("verify", "nowhere.py", "--detector", "iforest")
     assert (ended.returncode, ended.stderr.count("\n")) == (3, 1)
     assert "nowhere.py" in ended.stderr
+
+
+def test_verify_reads_no_more_than_a_program(cli: Cli, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "long.py").write_text(COPIES + "#" * 2**16)
+    (tmp_path / "latin.py").write_bytes(COPIES.encode() + b"# \xe9\n")
+    for program, says in {
+        "/dev/zero": "no regular file",
+        "pipe.py": "no regular file",
+        ".": "no regular file",
+        "long.py": "larger than 64 KiB",
+        "latin.py": "not utf-8",
+    }.items():
+        ended = cli("verify", program, "--detector", "iforest", timeout=30)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (3, "", 1)
+        assert program in ended.stderr and says in ended.stderr
 
 
 def test_the_report_is_written_here_under_the_programs_name(cli: Cli, tmp_path: Path) -> None:

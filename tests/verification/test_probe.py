@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -194,6 +196,69 @@ def test_a_scenario_that_does_not_fit_is_a_note_and_fewer_than_three_an_error() 
     assert profile.notes == ("few_rows (30 rows, 5 columns) left out: ValueError: too few rows",)
     with pytest.raises(DetectorError, match=r"fits only 2 of 3 toy scenarios.*too few rows"):
         probe(ToyBench(source, scenarios=SCENARIOS[:3]))
+
+
+class Later(Seeing):
+    """Scores as it should ten times, and from then on does what it is told to."""
+
+    def __init__(self, then: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.then, self.calls = then, 0
+
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        scores = super().decision_function(X)
+        return scores if self.calls <= 10 else self.then(scores)
+
+
+def raises(error: BaseException) -> Callable[[np.ndarray], np.ndarray]:
+    def then(scores: np.ndarray) -> np.ndarray:
+        raise error
+
+    return then
+
+
+@pytest.mark.parametrize(
+    ("then", "says"),
+    [
+        (raises(ValueError("not\n today")), "ValueError: not today"),
+        (raises(SystemExit(0)), "SystemExit: 0"),
+        (lambda scores: scores[:-1], "ValueError: cannot reshape array of size"),
+        (lambda scores: ["high"] * len(scores), "could not convert string to float"),
+    ],
+    ids=["raises", "exits", "one too few", "words"],
+)
+def test_a_detector_that_fails_while_it_is_probed_is_named(
+    then: Callable[[np.ndarray], np.ndarray], says: str
+) -> None:
+    source = DetectorSource("later", lambda seed: Later(then), None, "tests.Later")
+    with pytest.raises(DetectorError) as caught:
+        probe(ToyBench(source, 0, SOME))
+    message = str(caught.value)
+    assert message.startswith("detector 'later': tests.Later fails on rows of the toy scenario '")
+    assert says in message and "\n" not in message
+
+
+class Exits(Seeing):
+    def fit(self, X: np.ndarray, y: None = None) -> Exits:
+        if len(X) < 50:
+            sys.exit(0)
+        super().fit(X)
+        return self
+
+
+def test_an_exit_while_fitting_is_a_note() -> None:
+    profile = probe(ToyBench(DetectorSource("exits", lambda seed: Exits(), None, "tests.Exits"), 0, SOME))
+    assert profile.notes == ("few_rows (30 rows, 5 columns) left out: SystemExit: 0",)
+
+
+def test_what_a_detector_prints_while_it_is_probed_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    def talks(scores: np.ndarray) -> np.ndarray:
+        print("HELLO")
+        return scores
+
+    probe(ToyBench(DetectorSource("talks", lambda seed: Later(talks), None, "tests.Later"), 0, SOME))
+    print("and after it all is shown")
+    assert capsys.readouterr().out == "and after it all is shown\n"
 
 
 class RefusesClumps(Seeing):
