@@ -6,11 +6,8 @@ import contextlib
 import copy
 import importlib
 import inspect
-import io
 import pkgutil
 import re
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
@@ -29,6 +26,7 @@ from sklearn.base import (
 
 from .cards import DetectorCard
 from .errors import DetectorError, did_you_mean, in_a_line
+from .quiet import quiet
 
 __all__ = ["Detector", "DetectorSource", "SklearnDetector", "import_class"]
 
@@ -191,7 +189,7 @@ class DetectorSource:
             In place of any exception, an exit among them.
         """
         try:
-            with _quiet:
+            with quiet:
                 yield
         except (Exception, SystemExit) as error:  # a stranger's detector may raise anything
             raise DetectorError(
@@ -222,7 +220,7 @@ def import_class(class_path: str, *, where: str) -> type:
     """
     module_name, _, class_name = class_path.rpartition(".")
     try:
-        with _quiet:
+        with quiet:
             module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
@@ -275,7 +273,7 @@ def _from_card(kind: type, card: DetectorCard, random_state: int | None) -> Dete
     accepted = _parameters(kind)
     seeded = "random_state" in accepted and "random_state" not in params
     try:
-        with _quiet:
+        with quiet:
             detector = kind(**params, **({"random_state": random_state} if seeded else {}))
     except (Exception, SystemExit) as error:  # a stranger's constructor may raise anything
         unknown = [key for key in params if key not in accepted]
@@ -289,7 +287,7 @@ def _from_card(kind: type, card: DetectorCard, random_state: int | None) -> Dete
 
 def _copied(detector: object, class_path: str, random_state: int | None) -> Detector:
     try:
-        with _quiet:
+        with quiet:
             twin = clone(detector, safe=False)
             unseeded = {
                 key: random_state
@@ -344,34 +342,6 @@ def _check_toy_scores(scores: NDArray[np.float64], n_near: int, class_path: str,
             where=where,
             hint="decision_function must rise with abnormality; is its sign turned?",
         )
-
-
-class _Quiet:
-    """Keeps a stranger's prints off stdout, where a command's own result goes, and its warnings off stderr.
-
-    Both belong to the whole process, and detectors work in threads: the last one out lets them through again.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._turned_away = contextlib.ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._turned_away.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                self._turned_away.enter_context(warnings.catch_warnings(action="ignore"))
-            self._inside += 1
-
-    def __exit__(self, *raised: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._turned_away.close()
-
-
-_quiet = _Quiet()
 
 
 def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:

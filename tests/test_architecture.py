@@ -25,7 +25,7 @@ HOME = ROOT / PACKAGE
 # Each layer knows only those before it; units of one layer do not know each other.
 LAYERS = [
     {"errors", "config"},
-    {"files", "marked_yaml", "workers"},
+    {"files", "marked_yaml", "quiet", "workers"},
     {"cards", "programs", "report"},
     {"plugins", "verified"},
     {"detectors"},

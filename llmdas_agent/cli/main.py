@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import sys
@@ -131,8 +130,7 @@ def _end_with(error: Exception) -> NoReturn:
 
 def _is_unread(error: Exception) -> bool:
     """Return whether an error tells of a broken pipe, and stdout is one."""
-    # polars says it in words alone
-    if not isinstance(error, BrokenPipeError) and f"(os error {errno.EPIPE})" not in str(error):
+    if not isinstance(error, BrokenPipeError):
         return False
     poller = select.poll()
     poller.register(sys.stdout.fileno(), 0)

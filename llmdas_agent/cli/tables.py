@@ -87,6 +87,10 @@ def fit(
             }
         )
         return
+    _print_fitted(model, frame, words, output)
+
+
+def _print_fitted(model: EnhancedDetector, frame: pl.DataFrame, words: list[str], output: Path) -> None:
     screen = console()
     proposal = model.synthesizer_.proposal
     screen.print(
@@ -102,7 +106,7 @@ def fit(
     screen.print(f"synthesis  {proposal.strategy}: {proposal.blind_spot}", markup=False)
     weights = ", ".join(f"{expert} {weight:.2f}" for expert, weight in model.weights_.items())
     screen.print(f"weights    {weights}", markup=False)
-    screen.print(f"classifier {found.reason}", markup=False)
+    screen.print(f"classifier {model.contribution_.reason}", markup=False)
     screen.print(f"model      {output}", markup=False, soft_wrap=True)
     screen.print(f"\nNext:\n  llmdas-agent score {output} NEW_TABLE.csv --output scores.csv", markup=False)
 

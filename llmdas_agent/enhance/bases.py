@@ -13,7 +13,6 @@ Three faults are common enough to be cured here, by what the scores show and nev
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal, Self, get_args
 
 import numpy as np
@@ -21,7 +20,8 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from ..detectors import DetectorSource
-from ..errors import DetectorError
+from ..errors import DetectorError, in_a_line
+from ..quiet import quiet
 from .pooling import PooledTails
 from .spaces import Standard, usable_columns
 
@@ -111,13 +111,12 @@ class CuredBase:
         )
         self.detector_ = source.make(self.random_state)
         try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
+            with quiet, np.errstate(all="ignore"):
                 self.detector_.fit(self._prepared(Z))
                 self._settle(Z)
-        except Exception as error:  # a stranger's detector may raise anything; it is named with its cause
+        except (Exception, SystemExit) as error:  # a stranger's detector may raise anything; it is named
             raise DetectorError(
-                f"{source.class_path} cannot be fitted on this table: {type(error).__name__}: {error}",
+                f"{source.class_path} cannot be fitted on this table: {in_a_line(error)}",
                 where=f"detector '{source.name}'",
                 hint="Try it on these rows on its own, or choose another base",
             ) from error
@@ -183,9 +182,15 @@ class CuredBase:
         return np.ascontiguousarray(chosen if self.standard_ is None else self.standard_.transform(chosen))
 
     def _detector_scores(self, prepared: Array) -> Array:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            return np.asarray(self.detector_.decision_function(prepared), dtype=np.float64).ravel()
+        try:
+            with quiet, np.errstate(all="ignore"):
+                return np.asarray(self.detector_.decision_function(prepared), dtype=np.float64).ravel()
+        except (Exception, SystemExit) as error:
+            raise DetectorError(
+                f"cannot score these rows: {in_a_line(error)}",
+                where=f"detector {type(self.detector_).__name__}",
+                hint="Try it on these rows on its own, or choose another base",
+            ) from error
 
 
 def soundest(source: DetectorSource, Z: Array, random_state: int) -> Treatment:

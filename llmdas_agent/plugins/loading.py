@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from importlib import metadata
 import pluggy
 
 from ..errors import in_a_line
+from ..quiet import quiet
 from .hookspecs import PROJECT
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "are_disabled",
     "brings_commands",
     "installed",
-    "off_stdout",
     "register",
 ]
 
@@ -106,7 +104,7 @@ def register(manager: pluggy.PluginManager, found: Installed) -> Problem | None:
     name = f"{found.distribution}:{found.entry_point.name}"
     try:
         _refuse_newer(found)
-        with off_stdout():
+        with quiet:
             plugin = found.entry_point.load()
         manager.register(plugin, name=name)
         # Called after each one, so that a misspelt hook is blamed on the plugin that has it.
@@ -126,11 +124,6 @@ def register(manager: pluggy.PluginManager, found: Installed) -> Problem | None:
             f"could not be loaded: its entry point brings commands and must be named '{entry}-commands'",
         )
     return None
-
-
-def off_stdout() -> contextlib.AbstractContextManager[object]:
-    """Keep a stranger's prints off stdout, where a command's own result goes."""
-    return contextlib.redirect_stdout(io.StringIO())
 
 
 def _refuse_newer(found: Installed) -> None:

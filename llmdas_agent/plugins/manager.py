@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from ..errors import PluginError, in_a_line
+from ..quiet import quiet
 from . import builtin, hookspecs
 from .hookspecs import PROJECT, CommandEntry, DetectorEntry
 from .loading import (
@@ -19,7 +20,6 @@ from .loading import (
     are_disabled,
     brings_commands,
     installed,
-    off_stdout,
     register,
 )
 
@@ -180,7 +180,7 @@ class Plugins:
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             owner = implementation.plugin_name.partition(":")[0]
             try:
-                with off_stdout():
+                with quiet:
                     found = _listed(implementation.function(), kind)
                     if owner != BUILTIN:
                         for item in found:

@@ -1,11 +1,11 @@
 """Whether a program makes hard anomalies for a detector, decided on toy data whose true density is known."""
 
 from .admission import admit
-from .bench import FittedToy, ToyBench, all_scenarios
+from .bench import FittedToy, ToyBench
 from .families import FAMILIES
 from .matching import Family
 from .probe import probe
-from .scenarios import SCENARIOS, Scenario
+from .scenarios import SCENARIOS, Scenario, all_scenarios
 from .verify import Trial, judge, try_program, verify
 
 __all__ = [

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from ..detectors import Detector, DetectorSource
 from ..errors import DetectorError
-from ..plugins import BUILTIN, load_plugins
 from .measures import auroc
 from .references import References
-from .scenarios import SCENARIOS, Scenario
+from .scenarios import Scenario, all_scenarios
 from .threads import side_by_side
 from .yardstick import Yardstick
 
@@ -193,39 +192,3 @@ class ToyBench:
 
 def _generator(seed: int, scenario: Scenario, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(f"{scenario.name}/{purpose}".encode())])
-
-
-def all_scenarios() -> tuple[Scenario, ...]:
-    """Return the toy scenarios of the package, then those of plugins.
-
-    Unsound ones, and such as have a name that is taken, are left out and named among the plugins' problems.
-    """
-    plugins = load_plugins()
-    own = {scenario.name: scenario for scenario in SCENARIOS}
-    named = plugins.unambiguous("toy scenario", own, plugins.scenarios)
-    found = []
-    for owner, scenario in named.values():
-        fault = "" if owner == BUILTIN else _fault(scenario)
-        if fault:
-            plugins.blame(owner, f"its toy scenario '{scenario.name}' is left out: {fault}")
-        else:
-            found.append(scenario)
-    return tuple(found)
-
-
-def _fault(scenario: Scenario) -> str:
-    """Return what is wrong with a plugin's scenario, in a line; empty when nothing is."""
-    try:
-        rows = scenario.sample(20, np.random.default_rng(0))
-        again = scenario.sample(20, np.random.default_rng(0))
-        density = scenario.log_density(rows)
-        ordered = scenario.levels.low < scenario.levels.median
-    except Exception as error:  # a stranger's scenario may raise anything; it is named
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
-    if rows.shape != (20, scenario.d) or not np.isfinite(rows).all():
-        return f"20 rows of {scenario.d} columns were asked for, and sample returned {rows.shape}"
-    if not np.array_equal(rows, again):
-        return "sample gives other rows under the same seed"
-    if np.shape(density) != (20,) or not np.isfinite(density).all() or not ordered:
-        return "log_density must give one finite number per row, and not the same for all"
-    return ""

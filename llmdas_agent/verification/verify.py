@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 from ..config import SandboxLimits
 from ..errors import ProgramError, in_a_line
 from ..plugins import BUILTIN, load_plugins
-from ..plugins.loading import off_stdout
 from ..programs import SynthesisProgram
+from ..quiet import quiet
 from ..report import Verdict, VerificationReport
 from ..sandbox import SandboxResult, check_source, run_program
 from .bench import FittedToy, ToyBench
@@ -195,7 +195,7 @@ def _verdicts(evidence: Evidence) -> Iterator[Verdict]:
             yield check(evidence)
             continue
         try:
-            with off_stdout():
+            with quiet:
                 verdict = check(evidence)
             if not isinstance(verdict, Verdict) or verdict.code != name:
                 raise TypeError(f"it must return a Verdict whose code is '{name}'")

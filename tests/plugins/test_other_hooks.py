@@ -79,6 +79,10 @@ def test_a_sound_scenario_joins_and_an_unsound_one_is_named(plug: Plug) -> None:
         "raises": "def log_density(self, X):\n            raise OSError('gone')\n",
         "unseeded": "def sample(self, n, rng):\n            return np.random.laplace(size=(n, self.d))\n",
         "too wide": "def sample(self, n, rng):\n            return rng.laplace(size=(n, self.d + 1))\n",
+        "exits": "def sample(self, n, rng):\n            raise SystemExit(0)\n",
+        "late": "def sample(self, n, rng):\n            return rng.laplace(size=(n, 3))[:250]\n",
+        "no anomalies": "def anomalies(self, n, rng):\n            raise KeyError('void')\n",
+        "moved": "def snap(self, X):\n            return X.tolist()\n",
     }
     for number, (name, method) in enumerate(unsound.items()):
         made = f"    class Odd(Laplace):\n        {method}    return [Odd('{name}', 3, 100)]\n"
@@ -86,13 +90,19 @@ def test_a_sound_scenario_joins_and_an_unsound_one_is_named(plug: Plug) -> None:
     assert [one.name for one in all_scenarios()] == [*(one.name for one in SCENARIOS), "laplace"]
     told = {problem.plugin: problem.what for problem in load_plugins().problems}
     assert told == {
-        "test-unsound0": "its toy scenario 'not finite' is left out: log_density must give one finite number "
-        "per row, and not the same for all",
+        "test-unsound0": "its toy scenario 'not finite' is left out: ValueError: log_density returned numbers "
+        "that are not finite",
         "test-unsound1": "its toy scenario 'raises' is left out: OSError: gone",
-        "test-unsound2": "its toy scenario 'unseeded' is left out: sample gives other rows under the same "
-        "seed",
-        "test-unsound3": "its toy scenario 'too wide' is left out: 20 rows of 3 columns were asked for, and "
-        "sample returned (20, 4)",
+        "test-unsound2": "its toy scenario 'unseeded' is left out: ValueError: sample gives other rows under "
+        "the same seed",
+        "test-unsound3": "its toy scenario 'too wide' is left out: ValueError: sample must return an array of "
+        "shape (100, 3), and returned (100, 4)",
+        "test-unsound4": "its toy scenario 'exits' is left out: SystemExit: 0",
+        "test-unsound5": "its toy scenario 'late' is left out: ValueError: sample must return an array of "
+        "shape (300, 3), and returned (250, 3)",
+        "test-unsound6": "its toy scenario 'no anomalies' is left out: KeyError: 'void'",
+        "test-unsound7": "its toy scenario 'moved' is left out: ValueError: snap must return an array of "
+        "shape (100, 3), and returned list",
     }
 
 

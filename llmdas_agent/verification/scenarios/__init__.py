@@ -4,6 +4,7 @@ Most are Gaussian mixtures seen through an invertible map of the columns; some h
 numbers. Each file holds one kind of density or the scenarios of one kind of table.
 """
 
+from .admitted import admitted
 from .coded import collinear, integers, one_hot
 from .gaussian import copula, few_rows, gaussian, more_columns, scales, wide
 from .mixture import MixtureScenario, RoundedMixtureScenario
@@ -24,6 +25,7 @@ __all__ = [
     "SinhArcsinh",
     "Warp",
     "WarpedScenario",
+    "all_scenarios",
 ]
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -43,3 +45,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     wide(),
 )
 """The toy scenarios, the cheapest first."""
+
+
+def all_scenarios() -> tuple[Scenario, ...]:
+    """Return the toy scenarios of the package, then those of plugins that are sound."""
+    return admitted(SCENARIOS)
