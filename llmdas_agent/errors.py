@@ -238,5 +238,6 @@ def in_a_line(error: BaseException) -> str:
     str
         Its type and its text, at most 300 characters.
     """
-    text = " ".join(str(error).split()).rstrip(".")
+    printable = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    text = " ".join(printable.split()).rstrip(".")
     return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

@@ -26,8 +26,9 @@ class _Quiet:
         with self._lock:
             if not self._inside:
                 self._turned_away.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                self._turned_away.enter_context(warnings.catch_warnings(action="ignore"))
+                self._turned_away.enter_context(warnings.catch_warnings())
             self._inside += 1
+            warnings.simplefilter("ignore")  # each time: scikit-learn in another thread may have undone it
 
     def __exit__(self, *raised: object) -> None:
         with self._lock:

@@ -252,6 +252,7 @@ def _conclude(made: Report, as_json: bool) -> None:
 
 
 def _on_screen(table: Table, columns: tuple[str, ...]) -> ScreenTable:
+    from rich.markup import escape
     from rich.table import Table as ScreenTable
 
     shown = ScreenTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -259,7 +260,7 @@ def _on_screen(table: Table, columns: tuple[str, ...]) -> ScreenTable:
         shown.add_column(name, justify="right" if table.is_number(name) else "left", no_wrap=True)
     places = [table.frame.columns.index(name) for name in columns]
     for cells in table.cells():
-        shown.add_row(*(cells[place] for place in places))
+        shown.add_row(*(escape(cells[place]) for place in places))
     return shown
 
 

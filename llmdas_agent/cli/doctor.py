@@ -72,7 +72,7 @@ def doctor(model: ModelOption = None, base_url: BaseUrlOption = None, as_json: J
     screen.print(f"\nsandbox   {escape(grade(found))}")
     screen.print(f"chat model   {escape(chat['found'])}", soft_wrap=True)
     screen.print("versions   " + ", ".join(f"{name} {number}" for name, number in versions.items()))
-    screen.print(f"registry and runs   {data_dir()}", soft_wrap=True)
+    screen.print(f"registry and runs   {escape(str(data_dir()))}", soft_wrap=True)
     screen.print("detectors   " + ", ".join(sorted(plugins.detectors)))
 
 

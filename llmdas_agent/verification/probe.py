@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from ..errors import DetectorError
 from ..report import BlindSpotProfile, FamilyScore
 from .bench import FittedToy, ToyBench, auroc
 from .families import FAMILIES
@@ -85,8 +86,9 @@ def _with_planted(
     X_train = np.vstack([toy.X_train, made[:_PLANTED]])
     detector = bench.source.make(bench.seed)
     try:
-        detector.fit(X_train.copy())
-    except Exception:  # a stranger's detector may raise anything; without those rows it did fit
+        with bench.source.guarded("cannot be fitted with planted rows"):
+            detector.fit(X_train.copy())
+    except DetectorError:  # without those rows it did fit
         return toy, nothing
     return replace(toy, X_train=X_train, detector=detector), made[_PLANTED:]
 
