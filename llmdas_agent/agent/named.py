@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ..errors import UnknownNameError, did_you_mean
-from ..plugins import joined, load_plugins
+import math
+
+from ..errors import LlmdasError, PluginError, UnknownNameError, did_you_mean, in_a_line
+from ..plugins import BUILTIN, joined, load_plugins
+from ..programs import Proposal, SynthesisProgram
+from ..quiet import quiet
 from .embedded import EmbeddedProposer
-from .proposers import Proposer
+from .proposers import Brief, Proposer
 
 __all__ = ["named_proposer", "proposer_names"]
 
@@ -34,9 +38,52 @@ def named_proposer(name: str) -> Proposer:
     PluginError
         When it is claimed twice.
     """
-    claims = load_plugins().proposers
-    if name not in (EmbeddedProposer.name, *claims):
-        known = did_you_mean(name, [EmbeddedProposer.name, *claims])
+    plugins = load_plugins()
+    claims = plugins.proposers.get(name, [])
+    if name == EmbeddedProposer.name:
+        for owner, _ in claims:
+            plugins.blame(owner, f"its proposer '{name}' is left out: {BUILTIN} brings one of that name too")
+        return EmbeddedProposer()
+    if not claims:
+        known = did_you_mean(name, proposer_names())
         raise UnknownNameError(f"there is no proposer '{name}'", where="--proposer", hint=known)
-    own = {EmbeddedProposer.name: EmbeddedProposer()}
-    return joined("proposer", own, claims)[name][1]
+    return _OfPlugin(*joined("proposer", {}, {name: claims})[name])
+
+
+class _OfPlugin:
+    """A plugin's proposer, whose faults are named as its distribution's."""
+
+    def __init__(self, owner: str, proposer: Proposer) -> None:
+        self._owner = owner
+        self._proposer = proposer
+        self.name = proposer.name
+
+    def propose(self, brief: Brief) -> Proposal | None:
+        """Return what the plugin proposes, seen to be what is asked of a proposer."""
+        try:
+            with quiet:
+                proposal = self._proposer.propose(brief)
+            if proposal is not None:
+                _check(proposal)
+        except LlmdasError:
+            raise
+        except (Exception, SystemExit) as error:  # a stranger's proposer may raise anything
+            raise PluginError(
+                f"proposer '{self.name}' of {self._owner} failed: {in_a_line(error)}",
+                where="--proposer",
+                hint=f"`pip uninstall {self._owner}` removes it",
+            ) from error
+        return proposal
+
+
+def _check(proposal: Proposal) -> None:
+    if not isinstance(proposal, Proposal) or not isinstance(proposal.program, SynthesisProgram):
+        raise TypeError(f"it must propose a Proposal with a SynthesisProgram, or None, not {proposal!r:.60}")
+    for name in ("blind_spot", "borderline", "strategy", "problem"):
+        if not isinstance(getattr(proposal, name), str):
+            raise TypeError(f"its {name} is {getattr(proposal, name)!r:.60}, where text is expected")
+    if not isinstance(proposal.strength, int | float) or not math.isfinite(proposal.strength):
+        raise TypeError(f"its strength is {proposal.strength!r:.60}, where a finite number is expected")
+    if not isinstance(proposal.program.source, str):
+        raise TypeError(f"its source is {proposal.program.source!r:.60}, where text is expected")
+    proposal.program.source.encode()

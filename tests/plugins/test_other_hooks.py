@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from llmdas_agent.agent.embedded import EmbeddedProposer
 from llmdas_agent.agent.named import named_proposer
+from llmdas_agent.agent.proposers import Brief
 from llmdas_agent.errors import PluginError, UnknownNameError
 from llmdas_agent.plugins import load_plugins
 from llmdas_agent.programs import SynthesisProgram
-from llmdas_agent.registry import resolve
+from llmdas_agent.registry import Registry, resolve
 from llmdas_agent.verification import SCENARIOS, ToyBench, all_scenarios, verify
 from llmdas_agent.verification.checks import CHECKS
 
@@ -90,13 +92,13 @@ def test_a_sound_scenario_joins_and_an_unsound_one_is_named(plug: Plug) -> None:
     assert [one.name for one in all_scenarios()] == [*(one.name for one in SCENARIOS), "laplace"]
     told = {problem.plugin: problem.what for problem in load_plugins().problems}
     assert told == {
-        "test-unsound0": "its toy scenario 'not finite' is left out: ValueError: log_density returned numbers "
-        "that are not finite",
+        "test-unsound0": "its toy scenario 'not finite' is left out: ValueError: log_density returned "
+        "numbers that are not finite",
         "test-unsound1": "its toy scenario 'raises' is left out: OSError: gone",
         "test-unsound2": "its toy scenario 'unseeded' is left out: ValueError: sample gives other rows under "
         "the same seed",
-        "test-unsound3": "its toy scenario 'too wide' is left out: ValueError: sample must return an array of "
-        "shape (100, 3), and returned (100, 4)",
+        "test-unsound3": "its toy scenario 'too wide' is left out: ValueError: sample must return an array "
+        "of shape (100, 3), and returned (100, 4)",
         "test-unsound4": "its toy scenario 'exits' is left out: SystemExit: 0",
         "test-unsound5": "its toy scenario 'late' is left out: ValueError: sample must return an array of "
         "shape (300, 3), and returned (250, 3)",
@@ -205,8 +207,10 @@ def test_names_of_the_package_s_own_scenarios_checks_and_proposers_are_not_to_be
         "test-scenario": "its toy scenario 'few_rows' is left out: llmdas-agent brings one of that name too",
         "test-check": "its check 'determinism' is left out: llmdas-agent brings one of that name too",
     }
-    with pytest.raises(PluginError, match="proposer 'embedded' is brought by llmdas-agent and by test-prop"):
-        named_proposer("embedded")
+    assert type(named_proposer("embedded")) is EmbeddedProposer
+    assert load_plugins().problems[-1].what == (
+        "its proposer 'embedded' is left out: llmdas-agent brings one of that name too"
+    )
 
 
 def test_of_two_plugins_with_one_name_neither_is_used(plug: Plug) -> None:
@@ -235,6 +239,32 @@ def test_a_proposer_is_found_by_its_name(plug: Plug) -> None:
     assert named_proposer("embedded").name == "embedded"
     with pytest.raises(UnknownNameError, match="Did you mean 'mine'"):
         named_proposer("mime")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "raise SystemExit(0)",
+        "1 / 0",
+        "return 'text'",
+        "return brief.card",
+        "return Proposal(SynthesisProgram('\\ud800'), '', '', '')",
+        "return Proposal(SynthesisProgram('x = 1'), 1, '', '')",
+        "return Proposal(SynthesisProgram('x = 1'), '', '', '', float('nan'))",
+        "print('spoilt')\n            raise OSError('gone')",
+    ],
+)
+def test_a_proposer_that_breaks_is_named(plug: Plug, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    plug(
+        "test-odd",
+        "proposers",
+        "from llmdas_agent.programs import Proposal, SynthesisProgram\n    class Odd:\n        name = 'odd'\n"
+        f"        def propose(self, brief):\n            {answer}\n    return [Odd()]\n",
+    )
+    brief = Brief(Registry().get("pca").card, Registry().get("pca").profile, ())
+    with pytest.raises(PluginError, match=r"proposer 'odd' of test-odd failed: .*`pip uninstall test-odd`"):
+        named_proposer("odd").propose(brief)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("name", ["5", "None", "['x']", "''", "' '", "'two\\nlines'", "'\\x1b[31mred'"])
