@@ -50,8 +50,8 @@ class ModelClient(httpx2.Client):
         super().__init__(timeout=limits, follow_redirects=False, mounts=_DIRECT if local else None)
         self._outbox = outbox
         self._seconds = timeout
-        self._key = key.get_secret_value() if key else ""
-        outbox.conceal([self._key])
+        self._has_key = bool(key)
+        outbox.conceal(key.get_secret_value() if key else "")
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Return the reply to a request, from the outbox or from the server.
@@ -83,7 +83,7 @@ class ModelClient(httpx2.Client):
         headers = [
             (name, value) for name, value in request.headers.items() if not name.startswith("x-stainless-")
         ]
-        if not self._key:
+        if not self._has_key:
             # the package insists on a key, also for a server that has none
             headers = [(name, value) for name, value in headers if name != "authorization"]
         bare = httpx2.Request(
@@ -117,8 +117,12 @@ class ModelClient(httpx2.Client):
         """Return the error of a fault without the key in it, and with how often it was met."""
         error = fault.error
         what = error.what if tries == 1 else f"{error.what}, {tries} times in a row"
-        what = what.replace(self._key, "***") if self._key else what
-        return ChatModelError(what, code=error.code, where=error.where, hint=error.hint)
+        return ChatModelError(
+            self._outbox.concealed(what.encode()).decode(),
+            code=error.code,
+            where=error.where,
+            hint=error.hint,
+        )
 
 
 _JSON = {"content-type": "application/json"}

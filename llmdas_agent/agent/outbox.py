@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,9 +132,16 @@ class Outbox:
         self._permit = permit
         self._secrets: tuple[bytes, ...] = ()
 
-    def conceal(self, secrets: Iterable[str]) -> None:
-        """Replace these wherever they would be written, as in a reply that quotes the key it refuses."""
-        self._secrets = tuple(secret.encode() for secret in secrets if secret)
+    def conceal(self, secret: str) -> None:
+        """Replace this wherever it would be written, as in a reply that quotes the key it refuses."""
+        # an error quotes a value as Python writes it
+        self._secrets = tuple(form.encode() for form in (secret, repr(secret)[1:-1]) if form)
+
+    def concealed(self, raw: bytes) -> bytes:
+        """Return a text with ``***`` wherever it holds the secret."""
+        for secret in self._secrets:
+            raw = raw.replace(secret, b"***")
+        return raw
 
     def exchanges(self) -> Iterator[Exchange]:
         """Yield every exchange, the oldest first."""
@@ -205,10 +212,7 @@ class Outbox:
         return hashlib.sha256(question + b"\0" + self.attempt.encode()).hexdigest()[:16]
 
     def _write(self, name: str, message: Message) -> None:
-        raw = message.to_bytes()
-        for secret in self._secrets:
-            raw = raw.replace(secret, b"***")
-        write_whole(self.folder / name, raw)
+        write_whole(self.folder / name, self.concealed(message.to_bytes()))
 
 
 def _number(path: Path) -> int:

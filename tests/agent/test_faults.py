@@ -105,6 +105,15 @@ def test_what_a_server_answers(name: str, tmp_path: Path) -> None:
     assert not error.__cause__, "no chain behind it that may quote a header"
 
 
+def test_a_key_that_no_header_may_hold_is_quoted_nowhere(tmp_path: Path) -> None:
+    with serve(says("hello")) as server, pytest.raises(ChatModelError) as caught:
+        broken = replace(settings(server.url), key=SecretStr(f"{KEY.get_secret_value()}\r"))
+        connect(broken, Outbox(tmp_path)).ask(QUESTION)
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"Illegal header value b'Bearer ***'" in kept
+    assert KEY.get_secret_value() not in str(caught.value) + kept.decode()
+
+
 def test_the_servers_own_words_are_told(tmp_path: Path) -> None:
     with serve(answers(403, "Country \x1b[31mnot\x1b[0m supported")) as server:
         assert "the server answers 403: Country [31mnot [0m supported" in str(fault(server.url, tmp_path))

@@ -103,14 +103,21 @@ def test_the_flag_lets_the_tracing_service_see_it(on_two_scenarios: list[str]) -
         assert tracing.connections > 0, "the test above would see a connection if there were one"
 
 
-@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "LLMDAS_API_KEY"])
+@pytest.mark.parametrize(
+    ("variable", "end"), [("OPENAI_API_KEY", ""), ("LLMDAS_API_KEY", ""), ("LLMDAS_API_KEY", "\r\n")]
+)
 def test_a_key_is_in_nothing_that_is_written_or_said(
-    variable: str, on_two_scenarios: list[str], home: Path, tmp_path: Path
+    variable: str, end: str, on_two_scenarios: list[str], home: Path, tmp_path: Path
 ) -> None:
     quoted = f"Incorrect API key provided: {CANARY}. You can find your key at https://example.com"
     steps = [says(COPIES), says(f"{CANARY}\n```python\n{COPIES}```"), answers(401, quoted)]
     with serve(*steps) as server:
-        environment = {variable: CANARY, "OPENAI_LOG": "debug", "LLMDAS_DEBUG": "1", "TMPDIR": str(tmp_path)}
+        environment = {
+            variable: CANARY + end,
+            "OPENAI_LOG": "debug",
+            "LLMDAS_DEBUG": "1",
+            "TMPDIR": str(tmp_path),
+        }
         process = subprocess.Popen(
             [
                 *(*on_two_scenarios, "--debug", "add-detector", str(CARD), "--json"),
