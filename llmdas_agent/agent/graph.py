@@ -35,10 +35,35 @@ from .runs import ENDED, Listener, Result, RunFolder, only_one
 from .spending import spent
 from .steps import State, Steps
 
-__all__ = ["begin", "run"]
+__all__ = ["begin", "create", "run"]
 
 
-def begin(
+def begin(card: DetectorCard, **settings: Any) -> RunFolder:
+    """Make the folder of a new run, once the card's detector has been built and tried out.
+
+    Parameters
+    ----------
+    card : DetectorCard
+        The detector.
+    **settings : dict
+        As in `create`.
+
+    Returns
+    -------
+    RunFolder
+
+    Raises
+    ------
+    DetectorError
+        When the detector cannot be built or fitted; nothing was written.
+    BusyError
+        When another run for the same name is at work; nothing was written.
+    """
+    DetectorSource.from_card(card).try_out()
+    return create(card, **settings)
+
+
+def create(
     card: DetectorCard,
     *,
     proposer: str,
@@ -47,7 +72,7 @@ def begin(
     candidates: int = 1,
     model: dict[str, Any] | None = None,
 ) -> RunFolder:
-    """Make the folder of a new run, once the card's detector has been built and tried out.
+    """Make the folder of a new run; no code of the detector's runs yet.
 
     Parameters
     ----------
@@ -70,12 +95,9 @@ def begin(
 
     Raises
     ------
-    DetectorError
-        When the detector cannot be built or fitted; nothing was written.
     BusyError
         When another run for the same name is at work; nothing was written.
     """
-    DetectorSource.from_card(card).try_out()
     with only_one(data_dir() / "runs" / f".{card.name}.lock", f"run for '{card.name}'"):
         return RunFolder.create(
             card,
