@@ -121,7 +121,7 @@ def run(
     Parameters
     ----------
     folder : RunFolder
-        The run; one that has ended is not walked again.
+        The run; one that has ended is not walked again, unless it is allowed more than what ended it.
     proposer : Proposer
         Who writes the programs.
     registry : Registry, optional
@@ -143,6 +143,7 @@ def run(
     """
     lock = folder.path.parent / f".{folder.detector}.lock"
     with only_one(lock, f"run for '{folder.detector}'"):
+        folder.keep_budget()
         ended = folder.result()
         if ended is not None and ended.status in ENDED:
             return ended

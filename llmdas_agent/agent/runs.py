@@ -36,7 +36,17 @@ from ..programs import Proposal, SynthesisProgram
 from ..report import BlindSpotProfile, VerificationReport
 from .proposers import Attempt
 
-__all__ = ["ENDED", "Event", "Listener", "Result", "RunFolder", "Status", "folder_named", "only_one"]
+__all__ = [
+    "ENDED",
+    "Event",
+    "Listener",
+    "Result",
+    "RunFolder",
+    "Status",
+    "changed",
+    "folder_named",
+    "only_one",
+]
 
 Status = Literal["accepted", "exhausted", "budget_exceeded", "error"]
 
@@ -244,11 +254,22 @@ class RunFolder:
         """Return the attempts 1 to `upto`, each with its report."""
         return tuple(Attempt(self.proposal(k), self.report(k)) for k in range(1, upto + 1))
 
-    def allow(self, *, max_cost: float | None, max_tokens: int | None) -> None:
-        """Cap what the run may spend from now on; a run that an old cap ended can go on."""
-        self.budget = replace(self.budget, max_cost=max_cost, max_tokens=max_tokens)
+    def allow(self, **caps: float | None) -> None:
+        """Change what the run may spend from now on; `keep_budget` writes it down.
+
+        Parameters
+        ----------
+        **caps : float or None
+            Fields of `Budget`; those that are None stay as they are.
+        """
+        self.budget = changed(self.budget, **caps)
+
+    def keep_budget(self) -> None:
+        """Write down a budget that has changed; a run that the old one ended can go on."""
         path = self.path / "run.json"
         settings = json.loads(path.read_text(encoding="utf-8"))
+        if Budget(**settings["budget"]) == self.budget:
+            return
         write_whole(path, json.dumps(settings | {"budget": asdict(self.budget)}, indent=1) + "\n")
         ended = self.result()
         if ended is not None and ended.status == "budget_exceeded":
@@ -262,6 +283,20 @@ class RunFolder:
         """Return how the run ended, or None while it has not."""
         path = self.path / "result.json"
         return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def changed(budget: Budget, **caps: float | None) -> Budget:
+    """Return a budget with other caps.
+
+    Parameters
+    ----------
+    budget : Budget
+        The old one.
+    **caps : float or None
+        Its fields; those that are None stay as they are.
+    """
+    given = {name: value for name, value in caps.items() if value is not None}
+    return replace(budget, **given)  # type: ignore[arg-type]
 
 
 def folder_named(name: str, home: Path, what: str) -> Path:

@@ -85,8 +85,7 @@ def add_detector(
     settings = None
     if resume is not None:
         folder = RunFolder.find(resume)
-        if max_cost is not None or max_tokens is not None:
-            folder.allow(max_cost=max_cost, max_tokens=max_tokens)
+        folder.allow(max_cost=max_cost, max_tokens=max_tokens)
         writer = _proposer_of(folder, model, base_url, tracing=tracing)
     else:
         assert card is not None

@@ -107,6 +107,26 @@ def test_a_cap_in_money_needs_a_price(command: Command, card_file: Path, home: P
     assert not list((home / "runs").glob("mine-*"))
 
 
+def test_a_run_that_goes_on_keeps_the_caps_that_are_not_named(command: Command, card_file: Path) -> None:
+    with serve(says(reply(COPIES))) as server:
+        flags = ("--model", "fake", "--base-url", server.url, "--max-rounds", "1", "--max-tokens", "5000")
+        code, out, _ = command("add-detector", card_file, *flags, "--json")
+        assert code == 6
+        folder = Path(json.loads(out)["run"])
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        # refused for want of a price, and for want of a key: nothing has changed then
+        assert command("add-detector", "--resume", folder.name, "--max-cost", "1")[0] == 3
+        hosted = ("--base-url", "https://api.openai.com/v1", "--max-tokens", "6000")
+        assert command("add-detector", "--resume", folder.name, *hosted)[0] == 3
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        run = RunFolder(folder)
+        run.allow(max_cost=2.5, max_tokens=None)
+        run.keep_budget()
+        assert run.result() is None, "it can go on"
+        assert RunFolder(folder).budget == Budget(1, 600, max_cost=2.5, max_tokens=5000)
+        assert not server.asked
+
+
 def test_of_several_asked_side_by_side_those_that_were_paid_are_tried() -> None:
     with serve(*[says(reply(text), usage=usage(900, 100)) for text in (COPIES, GOOD, EASY)]) as server:
         probe = begin(server, Budget())
