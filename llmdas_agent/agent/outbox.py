@@ -28,6 +28,7 @@ from typing import Any, Protocol
 
 from ..errors import ChatModelError
 from ..files import write_whole
+from .bodies import is_answer, json_object
 
 __all__ = ["Exchange", "Message", "Outbox", "Permit"]
 
@@ -59,17 +60,14 @@ class Message:
     @property
     def data(self) -> dict[str, Any]:
         """The body as a JSON object; empty where it is none."""
-        try:
-            found = json.loads(self.body)
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        return json_object(self.body) or {}
 
     @property
     def answers(self) -> bool:
-        """Whether a reply's body is that of an answer: chat completions, responses, a message."""
-        data = self.data
-        return bool(data.get("choices") or data.get("output")) or data.get("content") is not None
+        """Whether a reply is an answer: what a server said with status 200, or a model object's message."""
+        if self.head == "REPLY":
+            return self.data.get("content") is not None
+        return self.status == "200" and is_answer(self.data)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Message:

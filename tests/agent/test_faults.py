@@ -21,6 +21,7 @@ from llmdas_agent.agent.faults import HINTS, of_exception, of_reply
 from llmdas_agent.agent.models import Answer, connect, offered_models
 from llmdas_agent.agent.outbox import Outbox
 from llmdas_agent.agent.settings import ModelSettings
+from llmdas_agent.agent.spending import spent
 from llmdas_agent.errors import ChatModelError
 from places import ROOT
 
@@ -49,6 +50,11 @@ def fault(url: str, folder: Path, *, timeout: float = 5.0) -> ChatModelError:
 
 TOO_LONG = "This model's maximum context length is 2048 tokens. However, you requested 9000 tokens."
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
+
+
+def _gives(body: str) -> Step:
+    return lambda handler: handler.give(200, body)
+
 
 STATUSES = {
     "401": (answers(401, "Incorrect API key provided: sk-canary-7Qx2"), "key_refused", 1),
@@ -83,6 +89,26 @@ STATUSES = {
     "nothing": (lambda handler: handler.give(200, ""), "no_model_server", 1),
     "JSON of another kind": (lambda handler: handler.give(200, '{"status": "ok"}'), "no_model_server", 1),
     "no choices": (lambda handler: handler.give(200, '{"choices": []}'), "no_model_server", 1),
+    **{
+        f"choices that are none: {body[:70]}": (_gives(body), "no_model_server", 1)
+        for body in (
+            '{"choices": 1}',
+            '{"choices": "busy"}',
+            '{"choices": [{}]}',
+            '{"choices": [{"message": null}]}',
+            '{"choices": [{"message": {"content": "a"}}]}',
+            '{"choices": [{"message": {"role": "assistant", "content": 17}}]}',
+            '{"choices": [{"message": {"role": "assistant", "content": [17]}}]}',
+            '{"usage": "lots", "choices": [{"message": {"role": "assistant", "content": "a"}}]}',
+            '{"data": "none"}',
+            '{"choices": ' + 200_000 * "[" + 200_000 * "]" + "}",
+        )
+    },
+    "an error beside an answer": (
+        _gives('{"error": "boom", "choices": [{"message": {"role": "assistant", "content": "a"}}]}'),
+        "refused_request",
+        1,
+    ),
     "a redirect": (
         lambda handler: handler.give(307, "", location="http://elsewhere.example/v1/chat/completions"),
         "redirected",
@@ -112,6 +138,14 @@ def test_a_key_that_no_header_may_hold_is_quoted_nowhere(tmp_path: Path) -> None
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"Illegal header value b'Bearer ***'" in kept
     assert KEY.get_secret_value() not in str(caught.value) + kept.decode()
+
+
+@pytest.mark.parametrize("name", [one for one in STATUSES if one.startswith("choices that are none")])
+def test_a_reply_that_was_no_answer_is_asked_for_again(name: str, tmp_path: Path) -> None:
+    with serve(STATUSES[name][0], says("hello")) as server:
+        fault(server.url, tmp_path)
+        assert ask(server.url, tmp_path).text == "hello"
+    assert spent(tmp_path).requests == 2
 
 
 def test_the_servers_own_words_are_told(tmp_path: Path) -> None:
@@ -297,15 +331,13 @@ def test_a_reply_of_any_bytes_is_an_answer_or_a_fault() -> None:
             b"",
             b"\xff\xfe",
             b"[]",
-            b'{"choices": 1}',
             b"<html>",
             b'{"error": {"message": 5}}',
             b"null",
         ):
             found = of_reply(status, {"retry-after": "soon"}, body, where="x")
-            assert found is None or found.error.code in HINTS
-            if found is None:
-                assert (status, body) == (200, b'{"choices": 1}')
+            assert found is not None
+            assert found.error.code in HINTS
 
 
 def test_the_page_for_readers_lists_every_fault() -> None:
