@@ -32,6 +32,9 @@ from .bodies import is_answer, json_object
 
 __all__ = ["Exchange", "Message", "Outbox", "Permit"]
 
+SHORTEST_SECRET = 8
+"""A shorter key is a placeholder such as ``none``, whose letters a body may hold by chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -135,10 +138,11 @@ class Outbox:
         # an error quotes a value as Python writes it
         self._secrets = tuple(form.encode() for form in (secret, repr(secret)[1:-1]) if form)
 
-    def concealed(self, raw: bytes) -> bytes:
-        """Return a text with ``***`` wherever it holds the secret."""
+    def concealed(self, raw: bytes, *, shortest: int = SHORTEST_SECRET) -> bytes:
+        """Return a text with ``***`` wherever it holds the secret, if that has so many characters."""
         for secret in self._secrets:
-            raw = raw.replace(secret, b"***")
+            if len(secret) >= shortest:
+                raw = raw.replace(secret, b"***")
         return raw
 
     def exchanges(self) -> Iterator[Exchange]:
@@ -195,7 +199,8 @@ class Outbox:
             self._permit(request)
         number = max(map(_number, self.folder.glob("*.request.http")), default=0) + 1
         name = f"{number:04d}.{self._key(request.body)}"
-        self._write(f"{name}.request.http", request)
+        head = self.concealed(request.head.encode("utf-8", "replace"), shortest=1).decode()
+        self._write(f"{name}.request.http", Message(head, request.body))
         return name
 
     def received(self, name: str, reply: Message) -> None:

@@ -148,6 +148,16 @@ def test_a_reply_that_was_no_answer_is_asked_for_again(name: str, tmp_path: Path
     assert spent(tmp_path).requests == 2
 
 
+@pytest.mark.parametrize("key", ["x", "e", "none", "hello"])
+def test_a_placeholder_for_a_key_leaves_bodies_as_they_are(key: str, tmp_path: Path) -> None:
+    with serve(says("hello, none the next")) as server:
+        connect(replace(settings(server.url), key=SecretStr(key)), Outbox(tmp_path)).ask(QUESTION)
+        (kept,) = Outbox(tmp_path).exchanges()
+        assert kept.request.body == server.asked[0].body
+    assert b"hello, none the next" in kept.reply.body  # type: ignore[union-attr]
+    assert key not in kept.request.head, "a head holds no key, however short"
+
+
 def test_the_servers_own_words_are_told(tmp_path: Path) -> None:
     with serve(answers(403, "Country \x1b[31mnot\x1b[0m supported")) as server:
         assert "the server answers 403: Country [31mnot [0m supported" in str(fault(server.url, tmp_path))
