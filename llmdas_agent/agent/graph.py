@@ -28,7 +28,7 @@ from langsmith import tracing_context
 from ..cards import DetectorCard
 from ..config import Budget, data_dir
 from ..detectors import DetectorSource
-from ..errors import BudgetExceededError, LlmdasError, StorageError
+from ..errors import BudgetExceededError, LlmdasError, ModelFolderError, StorageError
 from ..registry import Registry
 from .proposers import Proposer
 from .runs import ENDED, Listener, Result, RunFolder, only_one
@@ -36,6 +36,9 @@ from .spending import spent
 from .steps import State, Steps
 
 __all__ = ["begin", "create", "run"]
+
+_DAMAGED = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""What SQLite says of a file that can be read and is none of its own."""
 
 
 def begin(card: DetectorCard, **settings: Any) -> RunFolder:
@@ -216,6 +219,14 @@ def _checkpoint(folder: RunFolder) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(folder.checkpoint, check_same_thread=False)) as connection:
             yield connection
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            # only where the run stands is lost: what was proposed and answered lies in its folder
+            raise ModelFolderError(
+                f"is damaged ({error})",
+                where=str(folder.checkpoint),
+                hint=f"Remove it, then go through the run again with `llmdas-agent add-detector --resume "
+                f"{folder.id}`: what a chat model answered is not asked again",
+            ) from error
         raise StorageError(
             f"cannot be written ({error})",
             where=str(folder.checkpoint),
