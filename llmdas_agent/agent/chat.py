@@ -160,7 +160,7 @@ def read_proposal(answer: Answer) -> Proposal:
 
 def _named(text: str, name: str) -> str:
     """Return what a reply says after ``NAME:``, whatever markup is around it."""
-    found = re.search(rf"^[\s*#>-]*{name}s?[\s*]*:[\s*]*(.+)$", text, re.IGNORECASE | re.MULTILINE)
+    found = re.search(rf"^[ \t*#>-]*{name}s?[\s*]*:[\s*]*(.+)$", text, re.IGNORECASE | re.MULTILINE)
     return " ".join(found.group(1).strip(" *`").split())[:400] if found else _UNSAID
 
 
