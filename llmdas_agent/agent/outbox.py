@@ -20,13 +20,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import ChatModelError
+from ..errors import BudgetExceededError, ChatModelError
 from ..files import write_whole
 from .bodies import is_answer, json_object
 
@@ -124,12 +126,15 @@ class Outbox:
     ----------
     attempt : str
         Name of the attempt that the next questions are for, part of the key.
+    until : float
+        When the run's time is over, by `time.monotonic`; no request leaves after it.
     """
 
     def __init__(self, folder: Path, *, offline: bool = False, permit: Permit | None = None) -> None:
         self.folder = folder
         self.offline = offline
         self.attempt = ""
+        self.until = math.inf
         self._permit = permit
         self._secrets: tuple[bytes, ...] = ()
 
@@ -144,6 +149,20 @@ class Outbox:
             if len(secret) >= shortest:
                 raw = raw.replace(secret, b"***")
         return raw
+
+    @property
+    def time_left(self) -> float:
+        """Seconds until the run's time is over, at least 0."""
+        return max(self.until - time.monotonic(), 0.0)
+
+    def require_time(self) -> None:
+        """Raise a `BudgetExceededError` where the run's time is over."""
+        if not self.time_left:
+            raise BudgetExceededError(
+                "the run's time was over before the chat model had answered",
+                where="--max-time",
+                hint="Start a new run with a higher one, or choose a faster model",
+            )
 
     def exchanges(self) -> Iterator[Exchange]:
         """Yield every exchange, the oldest first."""
@@ -195,6 +214,7 @@ class Outbox:
         BudgetExceededError
             When it may not leave; then nothing is kept.
         """
+        self.require_time()
         if self._permit is not None:
             self._permit(request)
         number = max(map(_number, self.folder.glob("*.request.http")), default=0) + 1

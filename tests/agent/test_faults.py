@@ -13,7 +13,19 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from fake_server import FakeServer, Step, answers, drips, page, resets, says, serve, stalls
+from fake_server import (
+    FakeServer,
+    Step,
+    answers,
+    drips,
+    drips_headers,
+    drips_without_length,
+    page,
+    resets,
+    says,
+    serve,
+    stalls,
+)
 from pydantic import SecretStr
 
 from llmdas_agent.agent import http_client
@@ -211,11 +223,19 @@ def test_no_such_host(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("step", "code", "tries"),
-    [(stalls, "timed_out", 1), (drips, "timed_out", 1), (resets, "connection_lost", 3)],
+    [
+        (stalls, "timed_out", 1),
+        (drips, "timed_out", 1),
+        (drips_headers, "timed_out", 1),
+        (drips_without_length, "timed_out", 1),
+        (resets, "connection_lost", 3),
+    ],
 )
 def test_a_reply_that_does_not_end(step: Step, code: str, tries: int, tmp_path: Path) -> None:
     with serve(step) as server:
+        began = time.monotonic()
         error = fault(server.url, tmp_path, timeout=0.6)
+        assert time.monotonic() - began < 5
         assert (error.code, len(server.asked)) == (code, tries)
 
 
