@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,8 @@ class ChatProposer:
         remembered = min(len(brief.attempts), REMEMBERED)
         while True:
             try:
-                return self._model.ask(self._conversation(brief, remembered), attempt=brief.asking)
+                conversation = self._conversation(brief, remembered)
+                return self._model.ask(conversation, attempt=brief.asking, until=brief.until)
             except ChatModelError as error:
                 if error.code != "too_long" or remembered <= 1:
                     raise
@@ -120,7 +122,9 @@ class ChatProposer:
         return [("system", self._prompts.fill("system")), ("human", question)]
 
     def _conversation(self, brief: Brief, remembered: int) -> Messages:
-        messages = self.opening(brief.card, self._described(brief.card), profile_text(brief.profile))
+        messages = self.opening(
+            brief.card, self._described(brief.card, brief.until), profile_text(brief.profile)
+        )
         numbered = list(enumerate(brief.attempts, start=1))
         for number, attempt in numbered[len(numbered) - remembered :]:
             prompt = "unusable" if attempt.proposal.problem else "revise"
@@ -129,13 +133,14 @@ class ChatProposer:
             messages.append(("human", self._prompts.fill(prompt, number=number, report=report)))
         return messages
 
-    def _described(self, card: DetectorCard) -> str:
+    def _described(self, card: DetectorCard, until: float = math.inf) -> str:
         """Return a description of the detector: the card has one, or the model is asked for it, once."""
         if card.description:
             return ""
         if self._description is None:
             question = self._prompts.fill("describe", card=_card_text(card))
-            answer = self._model.ask([("system", self._prompts.fill("system")), ("human", question)])
+            messages = [("system", self._prompts.fill("system")), ("human", question)]
+            answer = self._model.ask(messages, until=until)
             self._description = answer.text.strip()[:4000]
         return self._description
 
@@ -160,7 +165,7 @@ def read_proposal(answer: Answer) -> Proposal:
 
 def _named(text: str, name: str) -> str:
     """Return what a reply says after ``NAME:``, whatever markup is around it."""
-    found = re.search(rf"^[\s*#>-]*{name}s?[\s*]*:[\s*]*(.+)$", text, re.IGNORECASE | re.MULTILINE)
+    found = re.search(rf"^[ \t*#>-]*{name}s?[\s*]*:[\s*]*(.+)$", text, re.IGNORECASE | re.MULTILINE)
     return " ".join(found.group(1).strip(" *`").split())[:400] if found else _UNSAID
 
 

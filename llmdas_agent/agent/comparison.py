@@ -16,7 +16,7 @@ import json
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from ..cards import DetectorCard, dump_card
 from ..config import Budget, data_dir
 from ..errors import InputError, ModelFolderError
 from ..files import write_whole
-from .runs import Status, folder_named
+from .runs import Status, changed, folder_named
 from .spending import Spending
 
 __all__ = ["Cell", "Comparison"]
@@ -171,8 +171,8 @@ class Comparison:
             raise ModelFolderError(f"is no whole comparison: {error}", where=str(path), hint=hint) from error
 
     def allow(self, *, max_cost: float | None, max_tokens: int | None) -> None:
-        """Cap what all cells together may spend from now on."""
-        self.budget = replace(self.budget, max_cost=max_cost, max_tokens=max_tokens)
+        """Cap what all cells together may spend from now on; a cap that is None stays as it is."""
+        self.budget = changed(self.budget, max_cost=max_cost, max_tokens=max_tokens)
         path = self.path / "comparison.json"
         kept = json.loads(path.read_text(encoding="utf-8"))
         write_whole(path, json.dumps(kept | {"budget": asdict(self.budget)}, indent=1) + "\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import html
-import json
 import re
 import socket
 import ssl
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import ChatModelError
+from .bodies import is_answer, json_object
 
 __all__ = ["HINTS", "RETRIED", "Fault", "of_exception", "of_reply"]
 
@@ -41,9 +41,6 @@ RETRIED = frozenset({"busy", "server_failed", "connection_lost"})
 
 MAX_WAIT = 60.0
 """Longest time that a server may ask to be left alone and is waited for, seconds."""
-
-_ANSWERS = ("choices", "output", "data", "models")
-"""What a JSON answer has one of: chat completions, responses, lists of models."""
 
 _TOO_LONG = re.compile(
     r"context.{0,20}(?:length|window|size)|maximum context|too many tokens|prompt is too long"
@@ -88,8 +85,9 @@ def of_reply(status: int, headers: Mapping[str, str], body: bytes, *, where: str
     said = _words(body)
     wait = _retry_after(headers.get("retry-after"))
     if status == 200:
-        data = _object(body) or {}
-        if any(data.get(field) for field in _ANSWERS):
+        data = json_object(body) or {}
+        listed = data.get("data") or data.get("models")
+        if is_answer(data) or (isinstance(listed, list) and "choices" not in data):
             return None
         if data.get("error"):
             return Fault(_error("refused_request", f"the server answers: {said}", where))
@@ -176,11 +174,11 @@ def _code_of(status: int, body: bytes) -> str:
 def _words(body: bytes) -> str:
     """Return what a reply says, as one short line: an error's message, a page's title, or its beginning."""
     text = body[:20_000].decode("utf-8", "replace")
-    data = _object(body)
+    data = json_object(body)
     if data is not None:
-        error = data.get("error", data)
+        error = data.get("error") or data
         found = error.get("message") if isinstance(error, dict) else error
-        text = found if isinstance(found, str) else json.dumps(data)
+        text = found if isinstance(found, str) else text
     elif title := re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL):
         text = f"a page titled '{html.unescape(title.group(1)).strip()}'"
     elif "<html" in text.lower():
@@ -192,14 +190,6 @@ def _short(text: str) -> str:
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     line = " ".join(printable.split())
     return line if len(line) <= 240 else line[:237] + "..."
-
-
-def _object(body: bytes) -> dict[str, object] | None:
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return None
-    return data if isinstance(data, dict) else None
 
 
 def _retry_after(value: str | None) -> float | None:

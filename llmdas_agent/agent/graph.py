@@ -28,17 +28,45 @@ from langsmith import tracing_context
 from ..cards import DetectorCard
 from ..config import Budget, data_dir
 from ..detectors import DetectorSource
-from ..errors import BudgetExceededError, LlmdasError, StorageError
+from ..errors import BudgetExceededError, LlmdasError, ModelFolderError, StorageError
 from ..registry import Registry
 from .proposers import Proposer
 from .runs import ENDED, Listener, Result, RunFolder, only_one
 from .spending import spent
 from .steps import State, Steps
 
-__all__ = ["begin", "run"]
+__all__ = ["begin", "create", "run"]
+
+_DAMAGED = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""What SQLite says of a file that can be read and is none of its own."""
 
 
-def begin(
+def begin(card: DetectorCard, **settings: Any) -> RunFolder:
+    """Make the folder of a new run, once the card's detector has been built and tried out.
+
+    Parameters
+    ----------
+    card : DetectorCard
+        The detector.
+    **settings : dict
+        As in `create`.
+
+    Returns
+    -------
+    RunFolder
+
+    Raises
+    ------
+    DetectorError
+        When the detector cannot be built or fitted; nothing was written.
+    BusyError
+        When another run for the same name is at work; nothing was written.
+    """
+    DetectorSource.from_card(card).try_out()
+    return create(card, **settings)
+
+
+def create(
     card: DetectorCard,
     *,
     proposer: str,
@@ -47,7 +75,7 @@ def begin(
     candidates: int = 1,
     model: dict[str, Any] | None = None,
 ) -> RunFolder:
-    """Make the folder of a new run, once the card's detector has been built and tried out.
+    """Make the folder of a new run; no code of the detector's runs yet.
 
     Parameters
     ----------
@@ -70,12 +98,9 @@ def begin(
 
     Raises
     ------
-    DetectorError
-        When the detector cannot be built or fitted; nothing was written.
     BusyError
         When another run for the same name is at work; nothing was written.
     """
-    DetectorSource.from_card(card).try_out()
     with only_one(data_dir() / "runs" / f".{card.name}.lock", f"run for '{card.name}'"):
         return RunFolder.create(
             card,
@@ -99,7 +124,7 @@ def run(
     Parameters
     ----------
     folder : RunFolder
-        The run; one that has ended is not walked again.
+        The run; one that has ended is not walked again, unless it is allowed more than what ended it.
     proposer : Proposer
         Who writes the programs.
     registry : Registry, optional
@@ -121,6 +146,7 @@ def run(
     """
     lock = folder.path.parent / f".{folder.detector}.lock"
     with only_one(lock, f"run for '{folder.detector}'"):
+        folder.keep_budget()
         ended = folder.result()
         if ended is not None and ended.status in ENDED:
             return ended
@@ -193,6 +219,14 @@ def _checkpoint(folder: RunFolder) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(folder.checkpoint, check_same_thread=False)) as connection:
             yield connection
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            # only where the run stands is lost: what was proposed and answered lies in its folder
+            raise ModelFolderError(
+                f"is damaged ({error})",
+                where=str(folder.checkpoint),
+                hint=f"Remove it, then go through the run again with `llmdas-agent add-detector --resume "
+                f"{folder.id}`: what a chat model answered is not asked again",
+            ) from error
         raise StorageError(
             f"cannot be written ({error})",
             where=str(folder.checkpoint),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
+import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -50,8 +53,9 @@ class ModelClient(httpx2.Client):
         super().__init__(timeout=limits, follow_redirects=False, mounts=_DIRECT if local else None)
         self._outbox = outbox
         self._seconds = timeout
-        self._key = key.get_secret_value() if key else ""
-        outbox.conceal([self._key])
+        self._connected: socket.socket | None = None
+        self._has_key = bool(key)
+        outbox.conceal(key.get_secret_value() if key else "")
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Return the reply to a request, from the outbox or from the server.
@@ -73,9 +77,12 @@ class ModelClient(httpx2.Client):
             answered = self._once(outgoing, options)
             if isinstance(answered, bytes):
                 return httpx2.Response(200, headers=_JSON, content=answered, request=request)
+            if answered.error.code == "timed_out":
+                self._outbox.require_time()
             if not answered.retried or tried == TRIES:
                 raise self._told(answered, tried)
-            time.sleep(answered.wait if answered.wait is not None else FIRST_WAIT * 2 ** (tried - 1))
+            wait = answered.wait if answered.wait is not None else FIRST_WAIT * 2 ** (tried - 1)
+            time.sleep(min(wait, self._outbox.time_left))
         raise AssertionError("the loop returns or raises")
 
     def _bare(self, request: httpx2.Request) -> httpx2.Request:
@@ -83,7 +90,7 @@ class ModelClient(httpx2.Client):
         headers = [
             (name, value) for name, value in request.headers.items() if not name.startswith("x-stainless-")
         ]
-        if not self._key:
+        if not self._has_key:
             # the package insists on a key, also for a server that has none
             headers = [(name, value) for name, value in headers if name != "authorization"]
         bare = httpx2.Request(
@@ -91,7 +98,7 @@ class ModelClient(httpx2.Client):
             request.url,
             headers=headers,
             content=request.read(),
-            extensions=request.extensions,
+            extensions={**request.extensions, "trace": self._note_connection},
         )
         bare.headers["accept-encoding"] = "identity"
         return bare
@@ -99,26 +106,50 @@ class ModelClient(httpx2.Client):
     def _once(self, request: httpx2.Request, options: dict[str, Any]) -> bytes | Fault:
         where = str(request.url)
         name = self._outbox.sent(Message(_head(f"{request.method} {where}", request.headers), request.read()))
-        until = time.monotonic() + self._seconds
+        late = threading.Event()
+        clock = threading.Timer(min(self._seconds, self._outbox.time_left), self._break_off, [late])
+        clock.daemon = True
+        clock.start()
         try:
             response = super().send(request, **(options | {"stream": True}))
             try:
-                body = _read(response, until)
+                body = _read(response)
             finally:
                 response.close()
+            if late.is_set():
+                raise httpx2.ReadTimeout("no end in time")
         except (httpx2.HTTPError, OSError) as error:
-            fault = of_exception(error, where=where)
+            fault = of_exception(TimeoutError() if late.is_set() else error, where=where)
             self._outbox.received(name, Message(f"FAULT {fault.error.code}", fault.error.what.encode()))
             return fault
+        finally:
+            clock.cancel()
         self._outbox.received(name, Message(_head(f"HTTP {response.status_code}", response.headers), body))
         return of_reply(response.status_code, response.headers, body, where=where) or body
+
+    def _note_connection(self, _: str, info: dict[str, Any]) -> None:
+        extra = getattr(info.get("return_value"), "get_extra_info", None)
+        if extra is not None:  # a connection was made, or got its TLS
+            self._connected = extra("socket")
+
+    def _break_off(self, late: threading.Event) -> None:
+        """End an exchange whose time is over; the client's own time-out is for each piece of it alone."""
+        late.set()
+        if self._connected is not None:
+            with suppress(OSError):
+                # not by the method of an ssl.SSLSocket, which another thread is reading from
+                socket.socket.shutdown(self._connected, socket.SHUT_RDWR)
 
     def _told(self, fault: Fault, tries: int) -> ChatModelError:
         """Return the error of a fault without the key in it, and with how often it was met."""
         error = fault.error
         what = error.what if tries == 1 else f"{error.what}, {tries} times in a row"
-        what = what.replace(self._key, "***") if self._key else what
-        return ChatModelError(what, code=error.code, where=error.where, hint=error.hint)
+        return ChatModelError(
+            self._outbox.concealed(what.encode()).decode(),
+            code=error.code,
+            where=error.where,
+            hint=error.hint,
+        )
 
 
 _JSON = {"content-type": "application/json"}
@@ -148,13 +179,11 @@ def _head(first: str, headers: httpx2.Headers) -> str:
     return "\n".join([first, *kept])
 
 
-def _read(response: httpx2.Response, until: float) -> bytes:
-    """Read a reply to its end; one that drips or swells without end is given up."""
+def _read(response: httpx2.Response) -> bytes:
+    """Read a reply to its end; one that swells without end is given up."""
     body = bytearray()
     for piece in response.iter_bytes():
         body += piece
-        if time.monotonic() > until:
-            raise httpx2.ReadTimeout("no end in time")
         if len(body) > MAX_REPLY_BYTES:
             raise httpx2.RemoteProtocolError(f"more than {MAX_REPLY_BYTES} bytes")
     return bytes(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,9 @@ class ChatModel:
         self._tracing = tracing
         self.name = name
 
-    def ask(self, messages: Sequence[tuple[str, str]], *, attempt: str = "") -> Answer:
+    def ask(
+        self, messages: Sequence[tuple[str, str]], *, attempt: str = "", until: float = math.inf
+    ) -> Answer:
         """Put a conversation to the model.
 
         Parameters
@@ -86,6 +89,8 @@ class ChatModel:
         attempt : str
             What it is asked for: the same conversation gets the same answer for the same attempt, and another
             one for another.
+        until : float
+            When the time for it is over, by `time.monotonic`.
 
         Returns
         -------
@@ -96,9 +101,9 @@ class ChatModel:
         ChatModelError
             When none comes.
         BudgetExceededError
-            When asking could pass a cap.
+            When asking could pass a cap, or the time is over.
         """
-        self._outbox.attempt = attempt
+        self._outbox.attempt, self._outbox.until = attempt, until
         on_wire = self._settings is not None and self._settings.provider == "openai"
         return _read_answer(self._invoke(messages) if on_wire else self._kept(messages))
 

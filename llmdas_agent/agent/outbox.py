@@ -20,16 +20,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import math
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import ChatModelError
+from ..errors import BudgetExceededError, ChatModelError
 from ..files import write_whole
+from .bodies import is_answer, json_object
 
 __all__ = ["Exchange", "Message", "Outbox", "Permit"]
+
+SHORTEST_SECRET = 8
+"""A shorter key is a placeholder such as ``none``, whose letters a body may hold by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +65,14 @@ class Message:
     @property
     def data(self) -> dict[str, Any]:
         """The body as a JSON object; empty where it is none."""
-        try:
-            found = json.loads(self.body)
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        return json_object(self.body) or {}
 
     @property
     def answers(self) -> bool:
-        """Whether a reply's body is that of an answer: chat completions, responses, a message."""
-        data = self.data
-        return bool(data.get("choices") or data.get("output")) or data.get("content") is not None
+        """Whether a reply is an answer: what a server said with status 200, or a model object's message."""
+        if self.head == "REPLY":
+            return self.data.get("content") is not None
+        return self.status == "200" and is_answer(self.data)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Message:
@@ -123,18 +126,43 @@ class Outbox:
     ----------
     attempt : str
         Name of the attempt that the next questions are for, part of the key.
+    until : float
+        When the run's time is over, by `time.monotonic`; no request leaves after it.
     """
 
     def __init__(self, folder: Path, *, offline: bool = False, permit: Permit | None = None) -> None:
         self.folder = folder
         self.offline = offline
         self.attempt = ""
+        self.until = math.inf
         self._permit = permit
         self._secrets: tuple[bytes, ...] = ()
 
-    def conceal(self, secrets: Iterable[str]) -> None:
-        """Replace these wherever they would be written, as in a reply that quotes the key it refuses."""
-        self._secrets = tuple(secret.encode() for secret in secrets if secret)
+    def conceal(self, secret: str) -> None:
+        """Replace this wherever it would be written, as in a reply that quotes the key it refuses."""
+        # an error quotes a value as Python writes it
+        self._secrets = tuple(form.encode() for form in (secret, repr(secret)[1:-1]) if form)
+
+    def concealed(self, raw: bytes, *, shortest: int = SHORTEST_SECRET) -> bytes:
+        """Return a text with ``***`` wherever it holds the secret, if that has so many characters."""
+        for secret in self._secrets:
+            if len(secret) >= shortest:
+                raw = raw.replace(secret, b"***")
+        return raw
+
+    @property
+    def time_left(self) -> float:
+        """Seconds until the run's time is over, at least 0."""
+        return max(self.until - time.monotonic(), 0.0)
+
+    def require_time(self) -> None:
+        """Raise a `BudgetExceededError` where the run's time is over."""
+        if not self.time_left:
+            raise BudgetExceededError(
+                "the run's time was over before the chat model had answered",
+                where="--max-time",
+                hint="Start a new run with a higher one, or choose a faster model",
+            )
 
     def exchanges(self) -> Iterator[Exchange]:
         """Yield every exchange, the oldest first."""
@@ -186,11 +214,13 @@ class Outbox:
         BudgetExceededError
             When it may not leave; then nothing is kept.
         """
+        self.require_time()
         if self._permit is not None:
             self._permit(request)
         number = max(map(_number, self.folder.glob("*.request.http")), default=0) + 1
         name = f"{number:04d}.{self._key(request.body)}"
-        self._write(f"{name}.request.http", request)
+        head = self.concealed(request.head.encode("utf-8", "replace"), shortest=1).decode()
+        self._write(f"{name}.request.http", Message(head, request.body))
         return name
 
     def received(self, name: str, reply: Message) -> None:
@@ -205,10 +235,7 @@ class Outbox:
         return hashlib.sha256(question + b"\0" + self.attempt.encode()).hexdigest()[:16]
 
     def _write(self, name: str, message: Message) -> None:
-        raw = message.to_bytes()
-        for secret in self._secrets:
-            raw = raw.replace(secret, b"***")
-        write_whole(self.folder / name, raw)
+        write_whole(self.folder / name, self.concealed(message.to_bytes()))
 
 
 def _number(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,12 +44,15 @@ class Brief:
     asking : str
         Name of this asking, unique in the run's folder: a brief that comes again under the same name, as
         after an interruption, is answered by what was answered then.
+    until : float
+        When the run's time is over, by `time.monotonic`; whoever asks somebody else waits no longer.
     """
 
     card: DetectorCard
     profile: BlindSpotProfile
     attempts: tuple[Attempt, ...]
     asking: str = ""
+    until: float = math.inf
 
 
 class Proposer(Protocol):

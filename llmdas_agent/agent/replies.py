@@ -18,12 +18,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..programs import ENTRY_POINT
-from .statements import Broken, Statement, read_statements
+from .statements import Broken, Patience, Statement, read_statements
 
 __all__ = ["Taken", "take_program"]
 
 MAX_REPLY = 256 * 1024
 """How much of a reply is looked at, characters."""
+
+MAX_PARSED_AGAIN = 2 * MAX_REPLY
 
 _CONTRACT = f"def {ENTRY_POINT}(n_samples, model, X_train, rng):"
 _ASK = f"Answer with one Python code block that defines `{_CONTRACT}` at its top level"
@@ -39,7 +41,8 @@ _KNOWN_IMPORTS = {
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
 _THOUGHT = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)', re.DOTALL)
-_ESCAPED_STRING = re.compile(rf'"((?:[^"\\\n]|\\.)*def {ENTRY_POINT}(?:[^"\\\n]|\\.)*\\n(?:[^"\\\n]|\\.)*)')
+_LINE_OF_STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)')
+_ESCAPED_LINE_END = re.compile(r"(?:[^\\]|\\[^n])*+\\n", re.DOTALL)
 _INSIDE_A_BLOCK = re.compile(
     r"^(?:class|if|try|with|def|for|while)\b.*:[ \t]*(?:\n[ \t].*|\n)*\Z", re.MULTILINE
 )
@@ -94,7 +97,8 @@ def take_program(reply: str, *, cut: bool = False) -> Taken:
     with warnings.catch_warnings():
         # the parser's advice on the program's text is for its author, not for this process
         warnings.simplefilter("ignore")
-        read = [read_statements(block.text, cut=cut and not block.closed) for block in blocks]
+        patience = Patience(MAX_PARSED_AGAIN)
+        read = [read_statements(block.text, patience, cut=cut and not block.closed) for block in blocks]
     statements = [statement for found, _ in read for statement in found]
     entries = [one for one in statements if one.defines(ENTRY_POINT)]
     if entries:
@@ -129,8 +133,10 @@ def _fenced(text: str) -> Iterator[_Block]:
 def _json_strings(text: str) -> Iterator[str]:
     """Yield the JSON strings that hold the entry point; of one that was cut, too."""
     whole = text.lstrip().startswith(("{", "["))
-    for match in (_JSON_STRING if whole else _ESCAPED_STRING).finditer(text):
-        if f"def {ENTRY_POINT}" in match.group(1):
+    for match in (_JSON_STRING if whole else _LINE_OF_STRING).finditer(text):
+        at = match.group(1).find(f"def {ENTRY_POINT}")
+        # in prose, only code on several lines is quoted as JSON
+        if at >= 0 and (whole or _ESCAPED_LINE_END.match(match.group(1), at)):
             try:
                 yield json.loads(f'"{match.group(1)}"', strict=False)
             except ValueError:  # an escape that JSON does not know, or one that was cut in half
@@ -152,21 +158,28 @@ def _assemble(entry: Statement, read: list[tuple[list[Statement], list[Broken]]]
     everything = [statement for found, _ in read for statement in found]
     order = {id(statement): position for position, statement in enumerate(everything)}
     at = order[id(entry)]
+    beside = {id(statement) for statement in own}
+    binding: dict[str, list[Statement]] = {}
+    for statement in everything:
+        for name in () if statement.is_usage(ENTRY_POINT) else statement.binds:
+            binding.setdefault(name, []).append(statement)
 
     def nearness(statement: Statement) -> tuple[bool, bool, int]:
         position = order[id(statement)]
-        return statement not in own, position > at, abs(position - at)
+        return id(statement) not in beside, position > at, abs(position - at)
 
     about = [one for one in own if one.is_docstring and order[id(one)] < at][-1:]
     kept, missing = {id(one): one for one in (*about, entry)}, set[str]()
-    wanted = list(_free_names(entry))
+    wanted, known = list(_free_names(entry)), set[str]()
     while wanted:
         name = wanted.pop()
-        binding = [one for one in everything if name in one.binds and not one.is_usage(ENTRY_POINT)]
-        if not binding:
+        if name in known:
+            continue
+        known.add(name)
+        if name not in binding:
             missing.add(name)
             continue
-        nearest = min(binding, key=nearness)
+        nearest = min(binding[name], key=nearness)
         if id(nearest) not in kept:
             kept[id(nearest)] = nearest
             wanted.extend(_free_names(nearest))

@@ -20,7 +20,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,13 +31,23 @@ from filelock import FileLock, Timeout
 
 from ..cards import DetectorCard, dump_card, load_card
 from ..config import Budget, data_dir
-from ..errors import BusyError, ModelFolderError, UnknownNameError, did_you_mean
+from ..errors import BusyError, ModelFolderError, UnknownNameError, did_you_mean, in_a_line
 from ..files import storage_errors, write_whole
 from ..programs import Proposal, SynthesisProgram
 from ..report import BlindSpotProfile, VerificationReport
 from .proposers import Attempt
 
-__all__ = ["ENDED", "Event", "Listener", "Result", "RunFolder", "Status", "folder_named", "only_one"]
+__all__ = [
+    "ENDED",
+    "Event",
+    "Listener",
+    "Result",
+    "RunFolder",
+    "Status",
+    "changed",
+    "folder_named",
+    "only_one",
+]
 
 Status = Literal["accepted", "exhausted", "budget_exceeded", "error"]
 
@@ -202,7 +213,9 @@ class RunFolder:
 
     def profile(self) -> BlindSpotProfile:
         """Return the measured profile."""
-        return BlindSpotProfile.model_validate_json((self.path / "profile.json").read_bytes())
+        path = self.path / "profile.json"
+        with _reading(path):
+            return BlindSpotProfile.model_validate_json(path.read_bytes())
 
     def attempt_folder(self, number: int) -> Path:
         """Return the folder of an attempt, numbered from 1."""
@@ -218,8 +231,11 @@ class RunFolder:
     def proposal(self, number: int) -> Proposal:
         """Return the proposal of an attempt."""
         folder = self.attempt_folder(number)
-        words = json.loads((folder / "proposal.json").read_text(encoding="utf-8"))
-        return Proposal(SynthesisProgram((folder / "program.py").read_text(encoding="utf-8")), **words)
+        with _reading(folder / "program.py"):
+            source = (folder / "program.py").read_text(encoding="utf-8")
+        with _reading(folder / "proposal.json"):
+            words = json.loads((folder / "proposal.json").read_text(encoding="utf-8"))
+            return Proposal(SynthesisProgram(source), **words)
 
     def save_report(self, number: int, report: VerificationReport) -> None:
         """Keep the report on an attempt."""
@@ -227,9 +243,9 @@ class RunFolder:
 
     def report(self, number: int) -> VerificationReport:
         """Return the report on an attempt."""
-        return VerificationReport.model_validate_json(
-            (self.attempt_folder(number) / "report.json").read_bytes()
-        )
+        path = self.attempt_folder(number) / "report.json"
+        with _reading(path):
+            return VerificationReport.model_validate_json(path.read_bytes())
 
     def prompts_digest(self) -> str | None:
         """Return the SHA-256 of the prompts, 64 hexadecimal digits; None where no chat model was asked."""
@@ -244,11 +260,22 @@ class RunFolder:
         """Return the attempts 1 to `upto`, each with its report."""
         return tuple(Attempt(self.proposal(k), self.report(k)) for k in range(1, upto + 1))
 
-    def allow(self, *, max_cost: float | None, max_tokens: int | None) -> None:
-        """Cap what the run may spend from now on; a run that an old cap ended can go on."""
-        self.budget = replace(self.budget, max_cost=max_cost, max_tokens=max_tokens)
+    def allow(self, **caps: float | None) -> None:
+        """Change what the run may spend from now on; `keep_budget` writes it down.
+
+        Parameters
+        ----------
+        **caps : float or None
+            Fields of `Budget`; those that are None stay as they are.
+        """
+        self.budget = changed(self.budget, **caps)
+
+    def keep_budget(self) -> None:
+        """Write down a budget that has changed; a run that the old one ended can go on."""
         path = self.path / "run.json"
         settings = json.loads(path.read_text(encoding="utf-8"))
+        if Budget(**settings["budget"]) == self.budget:
+            return
         write_whole(path, json.dumps(settings | {"budget": asdict(self.budget)}, indent=1) + "\n")
         ended = self.result()
         if ended is not None and ended.status == "budget_exceeded":
@@ -261,7 +288,24 @@ class RunFolder:
     def result(self) -> Result | None:
         """Return how the run ended, or None while it has not."""
         path = self.path / "result.json"
-        return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        if not path.exists():
+            return None
+        with _reading(path):
+            return Result(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def changed(budget: Budget, **caps: float | None) -> Budget:
+    """Return a budget with other caps.
+
+    Parameters
+    ----------
+    budget : Budget
+        The old one.
+    **caps : float or None
+        Its fields; those that are None stay as they are.
+    """
+    given = {name: value for name, value in caps.items() if value is not None}
+    return replace(budget, **given)  # type: ignore[arg-type]
 
 
 def folder_named(name: str, home: Path, what: str) -> Path:
@@ -303,14 +347,26 @@ def only_one(lock: Path, what: str) -> Any:
     ------
     BusyError
         When another process does it.
+    StorageError
+        When the file cannot be written.
     """
     with storage_errors(lock):
         lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return FileLock(lock, blocking=False).acquire()
+        except Timeout:
+            raise BusyError(
+                f"another {what} is at work",
+                where=str(lock.parent),
+                hint="Wait for it to end, or stop it, then try again",
+            ) from None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a file of a run into a `ModelFolderError` that names it."""
     try:
-        return FileLock(lock, blocking=False).acquire()
-    except Timeout:
-        raise BusyError(
-            f"another {what} is at work",
-            where=str(lock.parent),
-            hint="Wait for it to end, or stop it, then try again",
-        ) from None
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        hint = "Restore the file, or start a new run with `llmdas-agent add-detector`"
+        raise ModelFolderError(f"is damaged: {in_a_line(error)}", where=str(path), hint=hint) from error

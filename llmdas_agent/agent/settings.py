@@ -17,7 +17,7 @@ from ..config import data_dir
 from ..errors import InputError, did_you_mean
 from .http_client import is_local
 
-__all__ = ["OPENAI_URL", "ModelSettings", "resolve", "settings_file", "withdraw_keys"]
+__all__ = ["OPENAI_URL", "ModelSettings", "key_in", "resolve", "settings_file", "withdraw_keys"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 MAX_TOKENS = 4096
@@ -127,15 +127,41 @@ def resolve(
     url = base_url
     if url is None:
         url = env.get("LLMDAS_BASE_URL") or env.get("OPENAI_BASE_URL") or stored.get("base_url") or OPENAI_URL
-    key = env.get("LLMDAS_API_KEY") or env.get("OPENAI_API_KEY")
-    settings = replace(settings, base_url=_checked(url), key=SecretStr(key) if key else None)
-    if key is None and settings.base_url == OPENAI_URL:
+    settings = replace(settings, base_url=_checked(url), key=key_in("LLMDAS_API_KEY", "OPENAI_API_KEY"))
+    if settings.key is None and settings.base_url == OPENAI_URL:
         raise InputError(
             "no key for OpenAI's server",
             where="LLMDAS_API_KEY, OPENAI_API_KEY",
             hint="Set one of them, or name another server with --base-url",
         )
     return settings
+
+
+def key_in(*variables: str) -> SecretStr | None:
+    """Return the key in the first of these environment variables that has one.
+
+    Parameters
+    ----------
+    *variables : str
+        Their names. White space around a key, such as the line end of the file that it came from, is no part
+        of it.
+
+    Raises
+    ------
+    InputError
+        When it holds what no header may hold; the key itself is not quoted.
+    """
+    for variable in variables:
+        key = os.environ.get(variable, "").strip()
+        if key and not (key.isascii() and key.isprintable() and " " not in key):
+            raise InputError(
+                "the key holds a space, a line end or a character that is not ASCII",
+                where=variable,
+                hint="Copy the key again, alone and on one line",
+            )
+        if key:
+            return SecretStr(key)
+    return None
 
 
 def withdraw_keys(*, tracing: bool) -> None:

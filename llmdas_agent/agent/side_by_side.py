@@ -6,7 +6,6 @@ was interrupted goes on where it stood.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,7 +23,7 @@ from .estimate import estimate
 from .named import named_proposer, proposer_names
 from .proposers import Proposer
 from .runs import Event, Listener, RunFolder, Status, only_one
-from .settings import OPENAI_URL, ModelSettings, resolve, withdraw_keys
+from .settings import OPENAI_URL, ModelSettings, key_in, resolve, withdraw_keys
 from .spending import Spending, spent
 
 __all__ = ["walk"]
@@ -95,7 +94,7 @@ def _settings(comparison: Comparison, model: str, kept: RunFolder | None) -> Mod
     name, url = addressed.groups() if addressed else (model, comparison.base_url)
     settings = resolve(name, url, begun_with=kept.model if kept else None)
     assert settings is not None, "a model is named"
-    if addressed and settings.base_url != OPENAI_URL and not os.environ.get("LLMDAS_API_KEY"):
+    if addressed and settings.base_url != OPENAI_URL and key_in("LLMDAS_API_KEY") is None:
         # OpenAI's key is for OpenAI's server, which is one of several here
         settings = replace(settings, key=None)
     return settings

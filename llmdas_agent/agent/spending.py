@@ -226,7 +226,8 @@ def _is_free(reply: Message) -> bool:
     if kind == "FAULT":
         return reply.status in _NEVER_LEFT
     if kind == "HTTP" and reply.status == "200":
-        return "error" in reply.data and "usage" not in reply.data
+        # an error alone: what comes with a choice may have been written, and billed
+        return bool(reply.data.get("error")) and not reply.data.keys() & {"usage", "choices", "output"}
     return kind == "HTTP" and reply.status not in _UNSURE
 
 
@@ -249,7 +250,7 @@ def _told(reply: dict[str, Any]) -> Tokens | None:
         return None
     read = usage.get("prompt_tokens", usage.get("input_tokens"))
     written = usage.get("completion_tokens", usage.get("output_tokens"))
-    if not (_is_count(read) and _is_count(written)):
+    if not (_is_count(read) and _is_count(written) and read > 0):  # no question is without a token
         return None
     names = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
     found: dict[str, Any] = next((usage[name] for name in names if isinstance(usage.get(name), dict)), {})

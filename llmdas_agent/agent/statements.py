@@ -6,8 +6,9 @@ import ast
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import takewhile
 
-__all__ = ["Broken", "Statement", "read_statements"]
+__all__ = ["Broken", "Patience", "Statement", "read_statements"]
 
 _START = re.compile(
     r"(?:import|from|def|async|class|if|try|with|for|while)\b|@|\"\"\"|'''|[A-Za-z_]\w*\s*(?::[^=\n]+)?=[^=]"
@@ -106,13 +107,35 @@ class Broken:
     at_end: bool
 
 
-def read_statements(text: str, *, cut: bool) -> tuple[list[Statement], list[Broken]]:
+class Patience:
+    """What may be parsed more than once: a statement that is grown or shortened until it parses.
+
+    Without a limit, a text in which nothing ends is parsed again from each of its lines.
+
+    Parameters
+    ----------
+    characters : int
+        How many, over all texts.
+    """
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def covers(self, piece: str) -> bool:
+        """Take a text's characters from what is left, and return whether that sufficed."""
+        self._left -= len(piece)
+        return self._left >= 0
+
+
+def read_statements(text: str, patience: Patience, *, cut: bool) -> tuple[list[Statement], list[Broken]]:
     """Return the statements of a text and those that begin like one but do not parse.
 
     Parameters
     ----------
     text : str
         Python with anything else between its statements; line ends are ``\\n``.
+    patience : Patience
+        How much may be parsed again; where it has run out, a statement is what the parser makes of one chunk.
     cut : bool
         Whether the text may have been cut at its end, so that its last statement is not to be trusted.
 
@@ -129,13 +152,13 @@ def read_statements(text: str, *, cut: bool) -> tuple[list[Statement], list[Brok
         if not _START.match(_uncommented(chunks[position])):
             position += 1
             continue
-        piece, used, fault = _read(chunks, position)
+        piece, used, fault = _read(chunks, position, patience)
         position += used
         last = position >= len(chunks)
         if fault is None and cut and last:
             piece, fault = _without_last_line(piece), "it ends before it returns"
         elif fault is not None:
-            piece = _ending_with_return(piece)
+            piece = _ending_with_return(piece, patience)
         tree = _parse(piece) if piece else None
         if isinstance(tree, ast.Module):
             found.extend(_statements(tree, piece))
@@ -169,13 +192,13 @@ def _decorated(chunks: list[list[str]]) -> bool:
     return bool(chunks) and chunks[-1][-1].startswith("@")
 
 
-def _read(chunks: list[str], position: int) -> tuple[str, int, str | None]:
+def _read(chunks: list[str], position: int, patience: Patience) -> tuple[str, int, str | None]:
     """Return a statement's text, how many chunks it takes, and why it does not parse, if it does not."""
     first: tuple[str, int, str | None] | None = None
     piece = ""
     for used, chunk in enumerate(chunks[position : position + _MAX_CHUNKS], start=1):
         piece = f"{piece}\n{chunk}" if piece else chunk
-        if len(piece) > _MAX_CHARS:
+        if len(piece) > _MAX_CHARS or (used > 1 and not patience.covers(piece)):
             break
         piece, tree = _parse_either(piece)
         if isinstance(tree, ast.Module):
@@ -216,12 +239,13 @@ def _parse(text: str) -> ast.Module | str:
         return str(error) or "it nests too deeply"
 
 
-def _ending_with_return(piece: str) -> str:
+def _ending_with_return(piece: str, patience: Patience) -> str:
     """Return the beginning of a broken function that parses and ends by returning; the rest never runs."""
     lines = piece.split("\n")
     ends = [end for end, line in enumerate(lines, start=1) if _LEAVING.match(line)]
     beginnings = ("\n".join(lines[:end]) for end in ends[:_MAX_CHUNKS])
-    return next((one for one in beginnings if _returns_at_end(_parse(one))), "")
+    affordable = takewhile(patience.covers, beginnings)
+    return next((one for one in affordable if _returns_at_end(_parse(one))), "")
 
 
 def _without_last_line(piece: str) -> str:
@@ -256,17 +280,25 @@ def _begun(piece: str) -> str:
 
 def _statements(tree: ast.Module, text: str) -> list[Statement]:
     lines = text.split("\n")
+    encoded = text.encode().split(b"\n")
     made = []
     for node in tree.body:
         decorators = getattr(node, "decorator_list", [])
         first = min([node.lineno, *(one.lineno for one in decorators)])
-        segment = ast.get_source_segment(text, node) if not decorators else None
-        words = segment if segment is not None else "\n".join(lines[first - 1 : node.end_lineno])
+        words = "\n".join(lines[first - 1 : node.end_lineno]) if decorators else _segment(encoded, node)
         while first > 1 and lines[first - 2].startswith("#"):
             first -= 1
             words = f"{lines[first - 1]}\n{words}"
         made.append(Statement(node, words, frozenset(_bound(node))))
     return made
+
+
+def _segment(lines: list[bytes], node: ast.stmt) -> str:
+    """Return a node's text, as `ast.get_source_segment` does, which splits the whole text for each node."""
+    piece = lines[node.lineno - 1 : node.end_lineno]
+    piece[-1] = piece[-1][: node.end_col_offset]
+    piece[0] = piece[0][node.col_offset :]
+    return b"\n".join(piece).decode()
 
 
 def _bound(node: ast.stmt) -> set[str]:

@@ -95,7 +95,9 @@ class Steps:
 
     def propose(self, state: State) -> dict[str, Any]:
         """Ask for the next programs."""
-        brief = Brief(self.folder.card(), self.folder.profile(), self.folder.attempts(upto=state["round"]))
+        until = self._clock + self.folder.budget.max_seconds - state["spent"]
+        tried = self.folder.attempts(upto=state["round"])
+        brief = Brief(self.folder.card(), self.folder.profile(), tried, until=until)
         wanted = min(self.folder.candidates, self.folder.budget.max_rounds - state["round"])
         made = self._proposed(brief, wanted)
         if not made:

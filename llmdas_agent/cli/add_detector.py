@@ -85,8 +85,7 @@ def add_detector(
     settings = None
     if resume is not None:
         folder = RunFolder.find(resume)
-        if max_cost is not None or max_tokens is not None:
-            folder.allow(max_cost=max_cost, max_tokens=max_tokens)
+        folder.allow(max_cost=max_cost, max_tokens=max_tokens)
         writer = _proposer_of(folder, model, base_url, tracing=tracing)
     else:
         assert card is not None
@@ -122,13 +121,14 @@ def _begin(
     from ..agent.named import named_proposer
     from ..agent.settings import resolve
     from ..cards import load_card
+    from ..detectors import DetectorSource
 
     if proposer is not None and (model or base_url):
         raise typer.BadParameter("give --proposer or a chat model, not both")
     settings = resolve(model, base_url) if proposer is None else None
     if candidates > 1 and settings is None:
         raise typer.BadParameter("--candidates needs a chat model: name one with --model")
-    folder = graph.begin(
+    folder = graph.create(
         load_card(card),
         proposer=settings.id if settings else named_proposer(proposer or "embedded").name,
         seed=seed,
@@ -137,26 +137,31 @@ def _begin(
         model=settings.as_dict() if settings else None,
     )
     try:
-        return folder, _proposer_of(folder, model, base_url, tracing=tracing)
+        writer = _proposer_of(folder, model, base_url, tracing=tracing)
+        DetectorSource.from_card(folder.card()).try_out()
     except BaseException:
         shutil.rmtree(folder.path)
         raise
+    return folder, writer
 
 
 def _proposer_of(folder: RunFolder, model: str | None, base_url: str | None, *, tracing: bool) -> Proposer:
-    """Return who writes a run's programs: the flags may name another model than the run was begun with."""
-    from ..agent.named import named_proposer
+    """Return who writes a run's programs, with its key; no code of the detector's may run before.
 
-    if folder.model is None:
-        if model or base_url:
-            raise typer.BadParameter("this run was begun without a chat model")
-        return named_proposer(folder.proposer)
+    The flags may name another model than the run was begun with.
+    """
     from ..agent.chat import ChatProposer
+    from ..agent.named import named_proposer
     from ..agent.settings import resolve, withdraw_keys
 
     kept = folder.model
-    settings = resolve(model or kept["model"], base_url or kept["base_url"], begun_with=kept)
-    writer = ChatProposer(settings, folder, tracing=tracing)
+    if kept is not None:
+        settings = resolve(model or kept["model"], base_url or kept["base_url"], begun_with=kept)
+        writer: Proposer = ChatProposer(settings, folder, tracing=tracing)
+    elif model or base_url:
+        raise typer.BadParameter("this run was begun without a chat model")
+    else:
+        writer = named_proposer(folder.proposer)
     withdraw_keys(tracing=tracing)
     return writer
 

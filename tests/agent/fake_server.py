@@ -20,6 +20,8 @@ __all__ = [
     "answers",
     "by_turn",
     "drips",
+    "drips_headers",
+    "drips_without_length",
     "page",
     "resets",
     "says",
@@ -203,6 +205,22 @@ def stalls(handler: _Handler) -> None:
     handler.wfile.write(b'{"choices": [')
     handler.wfile.flush()
     handler.server.ended.wait(30)
+
+
+def drips_headers(handler: _Handler) -> None:
+    """Send a header every now and then, for ever."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    while not handler.server.ended.wait(0.05):
+        handler.wfile.write(b"x: y\r\n")
+        handler.wfile.flush()
+
+
+def drips_without_length(handler: _Handler) -> None:
+    """Send an answer whose end is that of the connection, and never end it."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+    while not handler.server.ended.wait(0.05):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
 
 
 def drips(handler: _Handler) -> None:

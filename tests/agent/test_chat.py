@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from chat_replies import BROKEN, CARD, COPIES, EASY, GOOD, reply
-from fake_server import FakeServer, answers, by_turn, says, serve
+from fake_server import FakeServer, answers, by_turn, says, serve, stalls
 from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
@@ -409,25 +409,17 @@ def test_a_run_killed_after_any_write_asks_nothing_twice(
 
 
 @pytest.mark.parametrize(
-    ("limit", "status", "code"), [("--max-rounds", "exhausted", 5), ("--max-time", "budget_exceeded", 6)]
+    ("limit", "status", "code"),
+    [(("--max-rounds", "1"), "exhausted", 5), (("--max-time", "20"), "budget_exceeded", 6)],
+    ids=["rounds", "time"],
 )
 def test_no_accepted_program_means_a_non_zero_exit_and_nothing_registered(
-    home: Path, tmp_path: Path, limit: str, status: str, code: int
+    home: Path, tmp_path: Path, on_two_scenarios: list[str], limit: tuple[str, str], status: str, code: int
 ) -> None:
     card = ROOT / "examples" / "cards" / "gmm.yaml"
-    with serve(says(reply(COPIES))) as server:
+    with serve(says(reply(COPIES)), stalls) as server:
         model = ["--model", "openai:some-model", "--base-url", server.url]
-        command = [
-            sys.executable,
-            "-m",
-            "llmdas_agent",
-            "add-detector",
-            str(card),
-            limit,
-            "1",
-            "--json",
-            *model,
-        ]
+        command = [*on_two_scenarios, "add-detector", str(card), *limit, "--json", *model]
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == code, ended.stderr
     data = json.loads(ended.stdout)

@@ -108,6 +108,12 @@ def test_the_caps_are_for_all_cells_together() -> None:
         assert len(server.asked) == 6, "the higher cap goes on, and asks nothing twice"
 
 
+def test_a_cap_that_is_not_named_stays() -> None:
+    comparison = Comparison.create(["embedded"], [CARD], budget=Budget(max_tokens=5))
+    comparison.allow(max_cost=1.5, max_tokens=None)
+    assert Comparison.find(comparison.id).budget == Budget(max_cost=1.5, max_tokens=5)
+
+
 @pytest.mark.parametrize(
     ("variable", "sent"), [("OPENAI_API_KEY", None), ("LLMDAS_API_KEY", "Bearer sk-canary")]
 )

@@ -24,7 +24,14 @@ from llmdas_agent.agent.proposers import Brief
 from llmdas_agent.agent.runs import Event, RunFolder, only_one
 from llmdas_agent.cards import DetectorCard, load_card
 from llmdas_agent.config import Budget
-from llmdas_agent.errors import BusyError, DetectorError, ModelFolderError, UnknownNameError
+from llmdas_agent.errors import (
+    BusyError,
+    ChatModelError,
+    DetectorError,
+    ModelFolderError,
+    StorageError,
+    UnknownNameError,
+)
 from llmdas_agent.programs import Proposal
 from llmdas_agent.registry import Registry
 
@@ -180,6 +187,47 @@ def test_unknown_and_damaged_runs(home: Path) -> None:
     (folder.path / "run.json").write_text("{")
     with pytest.raises(ModelFolderError, match="no whole run"):
         RunFolder.find(folder.id)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "result.json",
+        "profile.json",
+        "attempts/01/report.json",
+        "attempts/01/proposal.json",
+        "checkpoint.sqlite",
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(name: str) -> None:
+    folder = graph.begin(HBOS, proposer="scripted")
+    broken = Scripted(COPIES, BROKEN)
+
+    def fails(brief: Brief) -> Proposal | None:
+        if len(brief.attempts) == 1:
+            raise ChatModelError("no answer", code="busy")
+        return Scripted.propose(broken, brief)
+
+    broken.propose = fails  # type: ignore[method-assign]
+    with pytest.raises(ChatModelError):
+        graph.run(folder, broken)
+    path = folder.path / name
+    path.write_bytes(path.read_bytes()[:30] + b"\xff" * 30)
+    with pytest.raises(ModelFolderError, match="is damaged") as caught:
+        graph.run(folder, Scripted(COPIES, BROKEN))
+    assert caught.value.where == str(path)
+    if name == "checkpoint.sqlite":
+        assert "Remove it" in caught.value.hint
+        path.unlink()
+        assert graph.run(folder, Scripted(COPIES)).status == "exhausted", "the hint works"
+
+
+def test_a_lock_that_cannot_be_taken_is_told(tmp_path: Path) -> None:
+    # a folder in its place stands for one that may not be written, which root may
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(StorageError) as caught:
+        only_one(tmp_path / "lock", "run")
+    assert caught.value.where == str(tmp_path / "lock")
 
 
 @given(st.text(max_size=200))

@@ -103,14 +103,21 @@ def test_the_flag_lets_the_tracing_service_see_it(on_two_scenarios: list[str]) -
         assert tracing.connections > 0, "the test above would see a connection if there were one"
 
 
-@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "LLMDAS_API_KEY"])
+@pytest.mark.parametrize(
+    ("variable", "end"), [("OPENAI_API_KEY", ""), ("LLMDAS_API_KEY", ""), ("LLMDAS_API_KEY", "\r\n")]
+)
 def test_a_key_is_in_nothing_that_is_written_or_said(
-    variable: str, on_two_scenarios: list[str], home: Path, tmp_path: Path
+    variable: str, end: str, on_two_scenarios: list[str], home: Path, tmp_path: Path
 ) -> None:
     quoted = f"Incorrect API key provided: {CANARY}. You can find your key at https://example.com"
     steps = [says(COPIES), says(f"{CANARY}\n```python\n{COPIES}```"), answers(401, quoted)]
     with serve(*steps) as server:
-        environment = {variable: CANARY, "OPENAI_LOG": "debug", "LLMDAS_DEBUG": "1", "TMPDIR": str(tmp_path)}
+        environment = {
+            variable: CANARY + end,
+            "OPENAI_LOG": "debug",
+            "LLMDAS_DEBUG": "1",
+            "TMPDIR": str(tmp_path),
+        }
         process = subprocess.Popen(
             [
                 *(*on_two_scenarios, "--debug", "add-detector", str(CARD), "--json"),
@@ -147,6 +154,56 @@ def _environments_of_children(process: subprocess.Popen[bytes]) -> list[dict[str
                     found[child.pid] = child.environ()
         time.sleep(0.02)
     return list(found.values())
+
+
+CURIOUS = """
+import json, os, subprocess, sys
+import numpy as np
+
+TELL = "import json, os; print(json.dumps(sorted(os.environ)))"
+names = set(os.environ)
+
+class Curious:
+    def fit(self, X, y=None):
+        names.update(os.environ, json.loads(subprocess.check_output([sys.executable, "-c", TELL])))
+        with open(os.environ["SEEN_FILE"], "w") as seen:
+            json.dump(sorted(names), seen)
+        self.center_ = np.median(X, axis=0)
+        return self
+
+    def decision_function(self, X):
+        return np.abs(X - self.center_).max(axis=1)
+"""
+
+
+@pytest.mark.parametrize("with_model", [True, False])
+def test_no_key_is_in_the_environment_when_a_detectors_code_runs(
+    with_model: bool, on_two_scenarios: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "curious_detector.py").write_text(CURIOUS, encoding="utf-8")
+    card = tmp_path / "curious.yaml"
+    card.write_text(
+        "name: curious\nfull_name: Curious\ndescription: Looks around.\n"
+        "build:\n  class: curious_detector.Curious\n",
+        encoding="utf-8",
+    )
+    seen = tmp_path / "seen.json"
+    keys = {"LLMDAS_API_KEY": CANARY, "OPENAI_API_KEY": CANARY, "OTHER_API_KEY": CANARY}
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "SEEN_FILE": str(seen), **keys}
+    with serve(says(COPIES)) as server:
+        flags = ["--model", "openai:fake", "--base-url", server.url] if with_model else []
+        ended = subprocess.run(
+            [*on_two_scenarios, "add-detector", str(card), "--max-rounds", "1", *flags],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env={**os.environ, **environment},
+        )
+        assert ended.returncode in (0, 5), ended.stderr
+        assert len(server.asked) == with_model
+    names = json.loads(seen.read_text(encoding="utf-8"))
+    assert "SEEN_FILE" in names
+    assert not keys.keys() & set(names)
 
 
 def test_a_command_that_reads_a_table_loads_nothing_that_talks(tmp_path: Path) -> None:

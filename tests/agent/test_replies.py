@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import textwrap
+import time
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from llmdas_agent.agent.chat import read_proposal
+from llmdas_agent.agent.models import Answer
 from llmdas_agent.agent.replies import take_program
 
 ENTRY = "generate_hard_anomalies"
@@ -271,6 +274,32 @@ def test_nothing_usable_says_what_was_missing(reply: str, said: str) -> None:
     assert taken.problem.startswith("nothing usable: ")
     assert said in taken.problem
     assert "Answer " in taken.problem, "it says what to answer instead"
+
+
+ENDLESS = {
+    "brackets that stay open": "x = (\n" * 2700,
+    "brackets that close and open": "x = ()(\n" * 2000,
+    "long lines in brackets": ("x = (" + "a" * 900 + "\n") * 250,
+    "tries without an end": "try:\n x\n" * 20_000,
+    "escaped quotes": '"' + '\\"' * 30_000,
+    "quoted definitions": f'"def {ENTRY} ' * 8000,
+    "statements on a line": "x=1;" * 16_000,
+    "returns that are broken": f"def {ENTRY}(a):\n" + "  x=1\n" * 9000 + "    return +*\n" * 60,
+    "names that need each other": "".join(f"x{k}=x{k - 1}\n" for k in range(1, 9000))
+    + f"def {ENTRY}(n_samples, model, X_train, rng):\n    return x8999\n",
+    "empty lines": "a\n" + "\n" * 100_000 + "b",
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_no_reply_takes_long_to_read(name: str) -> None:
+    began = time.monotonic()
+    read_proposal(Answer(ENDLESS[name]))
+    assert time.monotonic() - began < 3
+
+
+def test_a_program_behind_much_that_is_broken_is_found() -> None:
+    assert same_code(take_program(ENDLESS["brackets that stay open"] + GOOD).source, GOOD)
 
 
 PLAIN = [

@@ -63,6 +63,21 @@ def test_own_key_goes_before_openais(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ours" not in repr(settings) + json.dumps(settings.as_dict())  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {}\t", "{}"])
+def test_white_space_around_a_key_is_none_of_it(around: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMDAS_API_KEY", "\r\n")
+    monkeypatch.setenv("OPENAI_API_KEY", around.format("sk-canary"))
+    assert resolve("m", LOCAL).key.get_secret_value() == "sk-canary"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("key", ["sk-canary\r\nsk-other", "sk-canary 2", "sk-canary\x7f", "sk-canary\u00e9"])
+def test_a_key_that_no_header_may_hold_is_refused_unquoted(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMDAS_API_KEY", key)
+    with pytest.raises(InputError, match="LLMDAS_API_KEY: the key holds") as caught:
+        resolve("m", LOCAL)
+    assert "canary" not in str(caught.value)
+
+
 def test_openai_itself_needs_a_key_and_a_local_server_needs_none() -> None:
     with pytest.raises(InputError, match="no key for OpenAI's server"):
         resolve("openai:gpt-4o-mini")

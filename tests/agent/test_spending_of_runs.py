@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pexpect
 import pytest
 from chat_replies import BROKEN, CARD, COPIES, EASY, GOOD, reply
-from fake_server import FakeServer, Received, by_turn, says, serve
+from fake_server import FakeServer, Received, Step, answers, by_turn, says, serve, stalls
 
 from llmdas_agent.agent import graph
 from llmdas_agent.agent.chat import ChatProposer
@@ -105,6 +107,39 @@ def test_a_cap_in_money_needs_a_price(command: Command, card_file: Path, home: P
     assert code == 3
     assert "no price is known" in err
     assert not list((home / "runs").glob("mine-*"))
+
+
+def test_a_run_that_goes_on_keeps_the_caps_that_are_not_named(command: Command, card_file: Path) -> None:
+    with serve(says(reply(COPIES))) as server:
+        flags = ("--model", "fake", "--base-url", server.url, "--max-rounds", "1", "--max-tokens", "5000")
+        code, out, _ = command("add-detector", card_file, *flags, "--json")
+        assert code == 6
+        folder = Path(json.loads(out)["run"])
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        # refused for want of a price, and for want of a key: nothing has changed then
+        assert command("add-detector", "--resume", folder.name, "--max-cost", "1")[0] == 3
+        hosted = ("--base-url", "https://api.openai.com/v1", "--max-tokens", "6000")
+        assert command("add-detector", "--resume", folder.name, *hosted)[0] == 3
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        run = RunFolder(folder)
+        run.allow(max_cost=2.5, max_tokens=None)
+        run.keep_budget()
+        assert run.result() is None, "it can go on"
+        assert RunFolder(folder).budget == Budget(1, 600, max_cost=2.5, max_tokens=5000)
+        assert not server.asked
+
+
+@pytest.mark.parametrize("first", [stalls, answers(429, retry_after="40")], ids=["silent", "busy"])
+def test_a_server_that_does_not_answer_ends_the_run_in_its_time(first: Step) -> None:
+    with serve(first) as server:
+        # the time for measuring what the detector misses, and a little
+        folder = begin(server, Budget(max_seconds=20))
+        began = time.monotonic()
+        result = graph.run(folder, ChatProposer(replace(settings(server), timeout=300), folder))
+        assert time.monotonic() - began < 25
+        assert len(server.asked) == 1
+    assert (result.status, result.best) == ("budget_exceeded", None)
+    assert "--max-time" in result.reason
 
 
 def test_of_several_asked_side_by_side_those_that_were_paid_are_tried() -> None:

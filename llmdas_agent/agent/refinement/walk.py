@@ -13,9 +13,8 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -136,13 +135,10 @@ def allow(folder: RunFolder, **caps: float | None) -> None:
         Fields of `Budget`; those that are None stay as they are.
     """
     ended = Outcome.read(folder)
-    given = {name: value for name, value in caps.items() if value is not None}
-    if not given or (ended is not None and ended.status == "replaced"):
+    if all(cap is None for cap in caps.values()) or (ended is not None and ended.status == "replaced"):
         return
-    folder.budget = replace(folder.budget, **given)  # type: ignore[arg-type]
-    path = folder.path / "run.json"
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    write_whole(path, json.dumps(settings | {"budget": asdict(folder.budget)}, indent=1) + "\n")
+    folder.allow(**caps)
+    folder.keep_budget()
     (folder.path / "outcome.json").unlink(missing_ok=True)
     Duel.set_aside(folder)
 
