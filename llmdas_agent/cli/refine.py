@@ -202,13 +202,16 @@ def _resumed(
         hint = f"`llmdas-agent add-detector --resume {folder.id}` goes on with it"
         raise InputError("is no refinement", where=str(folder.path), hint=hint)
     caps = {"max_rounds": rounds, "max_seconds": seconds, "max_cost": max_cost, "max_tokens": max_tokens}
-    refinement.allow(folder, **caps)
     kept, settings = folder.model, None
     if kept is not None:
         settings = resolve(model or kept["model"], base_url or kept["base_url"], begun_with=kept)
     elif model or base_url:
         raise typer.BadParameter("this run was begun without a chat model")
-    return _walk(folder, _improver(folder, settings), settings)
+    # for the improver alone, which refuses a cap that it cannot hold; only then is one written down
+    folder.allow(**caps)
+    improver = _improver(folder, settings)
+    refinement.allow(folder, **caps)
+    return _walk(folder, improver, settings)
 
 
 def _refine_one(

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from llmdas_agent.agent.refinement.breeding import Genome
+from llmdas_agent.agent.refinement.walk import begin
 from llmdas_agent.agent.runs import Event, only_one
+from llmdas_agent.agent.settings import resolve
 from llmdas_agent.cards import load_card
 from llmdas_agent.cli.output import console
 from llmdas_agent.cli.refine_view import RefineView
+from llmdas_agent.config import Budget
 from llmdas_agent.detectors import DetectorSource
 from llmdas_agent.programs import SynthesisProgram
 from llmdas_agent.registry import Registry
@@ -154,6 +157,17 @@ def test_a_run_that_cannot_be_begun_leaves_nothing(cli: Cli, hbos: Synthesizer, 
     assert ended.returncode == 3
     assert "no price is known" in ended.stderr
     assert not list((home / "runs").glob("refine-*"))
+
+
+def test_a_cap_that_is_refused_is_not_written_down(cli: Cli, hbos: Synthesizer) -> None:
+    settings = resolve("openai:unheard-of", "http://127.0.0.1:9/v1")
+    assert settings is not None
+    folder = begin(hbos, improver=settings.id, budget=Budget(max_tokens=20_000), model=settings.as_dict())
+    before = (folder.path / "run.json").read_bytes()
+    ended = cli("refine", "--resume", folder.id, "--max-cost", "1")
+    assert ended.returncode == 3
+    assert "no price is known" in ended.stderr
+    assert (folder.path / "run.json").read_bytes() == before
 
 
 def test_the_live_view_shows_best_frontier_and_spending(hbos: Synthesizer) -> None:
