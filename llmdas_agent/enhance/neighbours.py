@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -49,12 +50,20 @@ class Neighbourhood:
 
     def _nearest(self, S: Array, k: int) -> tuple[Array, NDArray[np.intp]]:
         # which of several rows equally far is taken must not depend on the rounding of the search either
-        hair = _HAIR * self.rows_.std(axis=0) * np.random.default_rng(0).normal(size=self.rows_.shape)
+        hair = _HAIR * self.rows_.std(axis=0) * _normals(self.rows_.shape)
         brute = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(self.rows_ + hair)
         index: NDArray[np.intp] = brute.kneighbors(S, return_distance=False)
         # what the search returns carries the rounding of its blocks; a row's score must not depend on them
         distance = np.sqrt(np.stack([np.sum((S - self.rows_[column]) ** 2, axis=1) for column in index.T]))
         return distance.T, index
+
+
+@lru_cache(maxsize=1)
+def _normals(shape: tuple[int, int]) -> Array:
+    """Return the same normal numbers for a shape each time: drawn anew, they cost more than a search."""
+    drawn = np.random.default_rng(0).normal(size=shape)
+    drawn.flags.writeable = False
+    return drawn
 
 
 class Neighbours:
