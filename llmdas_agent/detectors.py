@@ -28,7 +28,7 @@ from .cards import DetectorCard
 from .errors import DetectorError, did_you_mean, in_a_line
 from .quiet import quiet
 
-__all__ = ["Detector", "DetectorSource", "SklearnDetector", "import_class"]
+__all__ = ["Detector", "DetectorSource", "SklearnDetector", "guarded", "import_class"]
 
 
 class Detector(Protocol):
@@ -174,29 +174,33 @@ class DetectorSource:
             scores = np.asarray(detector.decision_function(np.vstack([near, far])), dtype=np.float64)
         _check_toy_scores(scores, len(near), self.class_path, f"detector '{self.name}'")
 
-    @contextlib.contextmanager
-    def guarded(self, failure: str) -> Iterator[None]:
-        """Let the detector work: nothing that it prints or warns of is shown, and what it raises is named.
+    def guarded(self, failure: str) -> contextlib.AbstractContextManager[None]:
+        """Let the detector work on toy data, as the function `guarded` does."""
+        hint = "Check its parameters, or fit it by hand on a table of your own"
+        return guarded(failure, where=f"detector '{self.name}'", hint=hint)
 
-        Parameters
-        ----------
-        failure : str
-            What it means when something is raised, for the error.
 
-        Raises
-        ------
-        DetectorError
-            In place of any exception, an exit among them.
-        """
-        try:
-            with quiet:
-                yield
-        except (Exception, SystemExit) as error:  # a stranger's detector may raise anything
-            raise DetectorError(
-                f"{failure}: {in_a_line(error)}",
-                where=f"detector '{self.name}'",
-                hint="Check its parameters, or fit it by hand on a table of your own",
-            ) from error
+@contextlib.contextmanager
+def guarded(failure: str, *, where: str, hint: str) -> Iterator[None]:
+    """Let a stranger's detector work: what it prints or warns of is not shown, and what it raises is named.
+
+    Parameters
+    ----------
+    failure : str
+        What it means when something is raised, for the error.
+    where, hint : str
+        As in `DetectorError`.
+
+    Raises
+    ------
+    DetectorError
+        In place of any exception, an exit among them.
+    """
+    try:
+        with quiet:
+            yield
+    except (Exception, SystemExit) as error:  # it may raise anything
+        raise DetectorError(f"{failure}: {in_a_line(error)}", where=where, hint=hint) from error
 
 
 def import_class(class_path: str, *, where: str) -> type:
@@ -241,11 +245,13 @@ def import_class(class_path: str, *, where: str) -> type:
         ) from error
     kind = getattr(module, class_name, None)
     if kind is None:
-        classes = {name: value for name, value in vars(module).items() if inspect.isclass(value)}
+        near = [
+            name for name, value in vars(module).items() if inspect.isclass(value) and _is_detector(value)
+        ]
         raise DetectorError(
             f"module '{module_name}' has no class '{class_name}'",
             where=where,
-            hint=did_you_mean(class_name, [name for name, value in classes.items() if _is_detector(value)]),
+            hint=did_you_mean(class_name, near),
         )
     if not inspect.isclass(kind) or not _is_detector(kind) or inspect.isabstract(kind):
         raise DetectorError(

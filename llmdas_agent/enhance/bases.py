@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
-from ..detectors import DetectorSource
-from ..errors import DetectorError, in_a_line
-from ..quiet import quiet
+from ..detectors import DetectorSource, guarded
+from ..errors import DetectorError
 from .pooling import PooledTails
 from .spaces import Standard, usable_columns
 
@@ -37,6 +36,7 @@ _REACH = 1e6
 _BLOWN_UP = 1e15
 _SOUND = 0.9
 _MAX_TRIED = 4000
+_OTHERWISE = "Try it on these rows on its own, or choose another base"
 
 
 def independent_columns(Z: Array) -> NDArray[np.intp]:
@@ -110,16 +110,10 @@ class CuredBase:
             Standard().fit(Z[:, self.columns_]) if self.treatment.endswith("standardized") else None
         )
         self.detector_ = source.make(self.random_state)
-        try:
-            with quiet, np.errstate(all="ignore"):
-                self.detector_.fit(self._prepared(Z))
-                self._settle(Z)
-        except (Exception, SystemExit) as error:  # a stranger's detector may raise anything; it is named
-            raise DetectorError(
-                f"{source.class_path} cannot be fitted on this table: {in_a_line(error)}",
-                where=f"detector '{source.name}'",
-                hint="Try it on these rows on its own, or choose another base",
-            ) from error
+        failure, where = f"{source.class_path} cannot be fitted on this table", f"detector '{source.name}'"
+        with guarded(failure, where=where, hint=_OTHERWISE), np.errstate(all="ignore"):
+            self.detector_.fit(self._prepared(Z))
+            self._settle(Z)
         return self
 
     def unit_score(self, Z: Array) -> Array:
@@ -131,9 +125,15 @@ class CuredBase:
         return np.asarray((self.score(Z) - self.middle_score_) / self.deviation_)
 
     def score(self, Z: Array) -> Array:
-        """Return scores, shape (m,), finite, higher for more abnormal rows."""
+        """Return scores, shape (m,), finite, higher for more abnormal rows.
+
+        Raises
+        ------
+        DetectorError
+            When the detector fails on them.
+        """
         return np.nan_to_num(
-            self._raw(Z), nan=self.middle_score_, posinf=self.highest_score_, neginf=self.lowest_score_
+            self._scored(Z), nan=self.middle_score_, posinf=self.highest_score_, neginf=self.lowest_score_
         )
 
     def soundness(self, held: Array) -> float:
@@ -147,7 +147,7 @@ class CuredBase:
         held : array, shape (m, d)
             Normal rows that were not fitted.
         """
-        scores = self._raw(held)
+        scores = self._scored(held)
         if not np.isfinite(scores).all():
             return 0.0
         if np.median(np.abs(scores)) > _BLOWN_UP * (1.0 + np.abs(held).max()):
@@ -168,6 +168,11 @@ class CuredBase:
         self.deviation_ = float(np.mean(np.abs(finite - self.middle_score_))) or 1.0
         self.highest_score_, self.lowest_score_ = float(finite.max()) + spread, float(finite.min()) - spread
 
+    def _scored(self, Z: Array) -> Array:
+        where = f"detector {type(self.detector_).__name__}"
+        with guarded("cannot score these rows", where=where, hint=_OTHERWISE), np.errstate(all="ignore"):
+            return self._raw(Z)
+
     def _raw(self, Z: Array) -> Array:
         prepared = self._prepared(Z)
         if not self.pools_:
@@ -182,15 +187,7 @@ class CuredBase:
         return np.ascontiguousarray(chosen if self.standard_ is None else self.standard_.transform(chosen))
 
     def _detector_scores(self, prepared: Array) -> Array:
-        try:
-            with quiet, np.errstate(all="ignore"):
-                return np.asarray(self.detector_.decision_function(prepared), dtype=np.float64).ravel()
-        except (Exception, SystemExit) as error:
-            raise DetectorError(
-                f"cannot score these rows: {in_a_line(error)}",
-                where=f"detector {type(self.detector_).__name__}",
-                hint="Try it on these rows on its own, or choose another base",
-            ) from error
+        return np.asarray(self.detector_.decision_function(prepared), dtype=np.float64).ravel()
 
 
 def soundest(source: DetectorSource, Z: Array, random_state: int) -> Treatment:
