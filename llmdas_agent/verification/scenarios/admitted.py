@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from ...errors import in_a_line
-from ...plugins import BUILTIN, load_plugins
+from ...plugins import BUILTIN, Plugins, load_plugins
 from ...quiet import quiet
 from .scenario import Array, Scenario
 
@@ -19,7 +21,12 @@ def admitted(own: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
 
     Unsound ones, and such as have a name that is taken, are left out and named among the plugins' problems.
     """
-    plugins = load_plugins()
+    return _admitted(load_plugins(), own)
+
+
+@cache
+def _admitted(plugins: Plugins, own: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
+    # once for the plugins of a process: every bench asks, and a scenario's anomalies may take a second
     named = plugins.unambiguous("toy scenario", {one.name: one for one in own}, plugins.scenarios)
     found = []
     for owner, scenario in named.values():
