@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..errors import LlmdasError, PluginError, UnknownNameError, did_you_mean, in_a_line
-from ..plugins import BUILTIN, joined, load_plugins
+from ..plugins import load_plugins, sole
 from ..programs import Proposal, SynthesisProgram
 from ..quiet import quiet
 from .embedded import EmbeddedProposer
@@ -39,15 +39,13 @@ def named_proposer(name: str) -> Proposer:
         When it is claimed twice.
     """
     plugins = load_plugins()
-    claims = plugins.proposers.get(name, [])
+    claims = {key: found for key, found in plugins.proposers.items() if key == name}
     if name == EmbeddedProposer.name:
-        for owner, _ in claims:
-            plugins.blame(owner, f"its proposer '{name}' is left out: {BUILTIN} brings one of that name too")
-        return EmbeddedProposer()
+        return plugins.unambiguous("proposer", {name: EmbeddedProposer()}, claims)[name][1]
     if not claims:
         known = did_you_mean(name, proposer_names())
         raise UnknownNameError(f"there is no proposer '{name}'", where="--proposer", hint=known)
-    return _OfPlugin(*joined("proposer", {}, {name: claims})[name])
+    return _OfPlugin(*sole("proposer", name, claims[name]))
 
 
 class _OfPlugin:

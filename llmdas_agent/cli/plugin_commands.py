@@ -54,9 +54,9 @@ def _brought(group: TyperGroup) -> dict[str, list[tuple[str, Any]]]:
 
 
 def _imported(name: str, claims: list[tuple[str, Any]]) -> Any:
-    from ..plugins import joined
+    from ..plugins import sole
 
-    owner, entry = joined("command", {}, {name: claims})[name]
+    owner, entry = sole("command", name, claims)
     module, _, attribute = entry.app.partition(":")
     try:
         app = getattr(importlib.import_module(module), attribute)

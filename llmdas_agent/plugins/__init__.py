@@ -2,7 +2,7 @@
 
 from .hookspecs import CommandEntry, DetectorEntry, hookimpl
 from .loading import BUILTIN, Problem, are_disabled, installed
-from .manager import Plugins, joined, load_command_plugins, load_plugins
+from .manager import Plugins, load_command_plugins, load_plugins, sole
 
 __all__ = [
     "BUILTIN",
@@ -13,7 +13,7 @@ __all__ = [
     "are_disabled",
     "hookimpl",
     "installed",
-    "joined",
     "load_command_plugins",
     "load_plugins",
+    "sole",
 ]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Check = Callable[[Evidence], Verdict]
 
-__all__ = ["Claims", "Plugins", "joined", "load_command_plugins", "load_plugins"]
+__all__ = ["Claims", "Plugins", "load_command_plugins", "load_plugins", "sole"]
 
 T = TypeVar("T")
 
@@ -108,8 +108,7 @@ class Plugins:
             When it is claimed twice.
         """
         claims = self.detectors.get(name, [])
-        _refuse_conflict("detector", name, _owners(False, claims))
-        return claims[0][1] if claims else None
+        return sole("detector", name, claims)[1] if claims else None
 
     def owner(self, detector: str) -> str:
         """Return the distribution that brings a detector, or an empty string."""
@@ -194,33 +193,32 @@ class Plugins:
         return claims
 
 
-def joined(kind: str, own: Mapping[str, T], brought: Claims[T]) -> dict[str, tuple[str, T]]:
-    """Return the package's own things of a kind and those that plugins bring, each with its distribution.
+def sole(kind: str, name: str, claims: list[tuple[str, T]]) -> tuple[str, T]:
+    """Return the distribution that brings a name, and what it brings.
 
     Parameters
     ----------
     kind : str
         Named in the error.
-    own : mapping
-        The package's own, by name.
-    brought : Claims
-        From `Plugins`.
-
-    Returns
-    -------
-    dict
-        Name to distribution and thing.
+    name : str
+        What is asked for.
+    claims : list
+        All that claim it, one at least.
 
     Raises
     ------
     PluginError
-        When a name is claimed twice.
+        When it is claimed twice.
     """
-    everything = {name: (BUILTIN, thing) for name, thing in own.items()}
-    for name, claims in brought.items():
-        _refuse_conflict(kind, name, _owners(name in own, claims))
-        everything[name] = claims[0]
-    return everything
+    owners = [owner for owner, _ in claims]
+    if len(owners) > 1:
+        foreign = next((owner for owner in owners if owner != BUILTIN), BUILTIN)
+        raise PluginError(
+            f"{kind} '{name}' is brought by {' and by '.join(owners)}",
+            where="plugins",
+            hint=f"Keep one: `pip uninstall {foreign}`, or ask its author to choose another name",
+        )
+    return claims[0]
 
 
 @functools.cache
@@ -249,16 +247,6 @@ def _loaded(*, commands_only: bool) -> Plugins:
 def _owners(is_own: bool, claims: list[tuple[str, Any]]) -> list[str]:
     """Return everyone who claims a name, the package first where the name is its own."""
     return [BUILTIN] * is_own + [owner for owner, _ in claims]
-
-
-def _refuse_conflict(kind: str, name: str, owners: list[str]) -> None:
-    if len(owners) > 1:
-        foreign = next((owner for owner in owners if owner != BUILTIN), BUILTIN)
-        raise PluginError(
-            f"{kind} '{name}' is brought by {' and by '.join(owners)}",
-            where="plugins",
-            hint=f"Keep one: `pip uninstall {foreign}`, or ask its author to choose another name",
-        )
 
 
 def _listed(found: object, kind: type | str) -> list[Any]:
