@@ -205,6 +205,11 @@ def sole(kind: str, name: str, claims: list[tuple[str, T]]) -> tuple[str, T]:
     claims : list
         All that claim it, one at least.
 
+    Returns
+    -------
+    tuple
+        Distribution and thing.
+
     Raises
     ------
     PluginError
