@@ -160,7 +160,7 @@ _SPATIAL_DISTANCE = """
 _SCIPY_LINALG = """
     LinAlgError block_diag cho_factor cho_solve cholesky circulant companion cosm det eig eigh eigvals
     eigvalsh expm fractional_matrix_power hadamard hankel helmert hessenberg hilbert inv khatri_rao ldl
-    logm lstsq lu lu_factor lu_solve norm null_space orth orthogonal_procrustes pinv pinvh polar qr rq schur
+    logm lstsq lu norm null_space orth orthogonal_procrustes pinv pinvh polar qr rq schur
     sinm solve solve_toeplitz solve_triangular sqrtm subspace_angles svd svdvals tanm toeplitz
 """
 _SCIPY_SPECIAL = """

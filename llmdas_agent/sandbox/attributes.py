@@ -9,6 +9,7 @@ import random
 import re
 import string
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from llmdas_agent.sandbox.allowed import missing_member, names
 from llmdas_agent.sandbox.oracle import ScoreModel
 from llmdas_agent.sandbox.stand_ins import Namespace, serial
 
-__all__ = ["guarded_getattr", "guarded_hasattr"]
+__all__ = ["guarded_getattr", "guarded_hasattr", "hide_items"]
 
 
 _NDARRAY = """
@@ -198,6 +199,29 @@ def guarded_hasattr(ob: Any, name: str) -> bool:
     return True
 
 
+def hide_items() -> None:
+    """Let no item of a dict stand for an attribute of Python's own.
+
+    Results of scipy and scikit-learn are dicts whose items are attributes, and numpy takes the address of a
+    value's memory from its ``__array_interface__``.
+    """
+    waiting: list[Any] = [dict]
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(kind.__subclasses__())
+        if "__getattr__" in vars(kind):
+            kind.__getattr__ = _without_dunders(kind.__getattr__)
+
+
+def _without_dunders(read: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    def look(ob: Any, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return read(ob, name)
+
+    return look
+
+
 def _lookup(ob: Any, name: str) -> Any:
     kind = type(ob)
     if kind is Namespace:
@@ -216,9 +240,14 @@ def _lookup(ob: Any, name: str) -> Any:
     value = getattr(ob, name)
     if isinstance(value, types.ModuleType):
         raise AttributeError(_refusal(ob, kind, name))
-    if kind.__module__.partition(".")[0] in _SCIENCE_ROOTS and callable(value):
-        return serial(value)
-    return value
+    return _lent(value) if kind.__module__.partition(".")[0] in _SCIENCE_ROOTS else value
+
+
+def _lent(value: Any) -> Any:
+    """Return what a scientific object holds, so that nothing done with it misleads its compiled code."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+        return value.copy()  # places in memory, say of a sparse matrix, that are followed without a look
+    return serial(value) if callable(value) else value
 
 
 def _refusal(ob: Any, kind: type, name: str) -> str:

@@ -47,10 +47,12 @@ def main(control_fd: int, *, scientific: bool) -> NoReturn:
         os.chdir("/")
         namespaces_missing = isolate_network()
         from llmdas_agent.sandbox import warmup
+        from llmdas_agent.sandbox.attributes import hide_items
         from llmdas_agent.sandbox.namespaces import Namespaces
 
         namespaces = Namespaces(scientific=scientific)
         warmup.warm_up(scientific=scientific)
+        hide_items()
         os.environ.clear()
         gc.collect()
         gc.freeze()

@@ -113,6 +113,11 @@ def test_the_language_alone_contains_what_is_its_own(entry: Entry, host: Host, l
     run_alone(language, entry, host)
 
 
+@pytest.mark.parametrize("entry", entries("raw_memory"), ids=lambda entry: entry.name)
+def test_the_language_alone_gives_no_way_to_raw_memory(entry: Entry, host: Host, language: Alone):
+    assert "crashed its worker" not in run_alone(language, entry, host).seen
+
+
 @pytest.mark.parametrize("entry", HOSTILE, ids=lambda entry: entry.label)
 def test_process_and_kernel_alone_contain_all(entry: Entry, host: Host, confinement: Alone):
     run_alone(confinement, entry, host)
