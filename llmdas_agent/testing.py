@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pyod.models.base import BaseDetector
+from scipy.stats import spearmanr
 from sklearn.base import BaseEstimator, clone
 
 from .cards import DetectorCard, load_card
@@ -84,8 +85,9 @@ class DetectorConformance:
         self, entry: DetectorEntry, card: DetectorCard
     ) -> None:
         """The card must be named as its file, and leave no field empty that a proposer lives on."""
-        assert card.name == entry.name
-        assert not card.missing_for_a_reader(), "fill in what is missing: a proposer sees nothing else"
+        assert card.name == entry.name, f"{entry.card} describes '{card.name}': name the file as the card"
+        missing = ", ".join(card.missing_for_a_reader())
+        assert not missing, f"{entry.card} lacks {missing}: a proposer sees nothing else"
 
     def test_it_fits_and_scores_rise_with_abnormality(self, source: DetectorSource) -> None:
         """One finite score per row, higher for rows far from the data."""
@@ -95,24 +97,33 @@ class DetectorConformance:
         """Training scores, threshold and labels must be there after fitting, and agree with each other."""
         detector: Any = fitted(source, rows)
         assert isinstance(detector, BaseDetector), "derive it from pyod.models.base.BaseDetector"
-        assert np.shape(detector.decision_scores_) == (len(rows),)
-        assert np.array_equal(detector.labels_, detector.decision_scores_ > detector.threshold_)
-        assert set(detector.predict(rows.copy())) <= {0, 1}
+        for name in ("decision_scores_", "threshold_", "labels_"):
+            assert hasattr(detector, name), f"fit sets no {name}: end it with _process_decision_scores()"
+        training = detector.decision_scores_
+        require_scores(training, len(rows), "decision_scores_")
+        alike = spearmanr(training, scored(detector, rows)).statistic
+        assert not alike < 0, "decision_scores_ falls where decision_function rises on the same rows"
+        agrees = np.array_equal(detector.labels_, training > detector.threshold_)
+        assert agrees, "labels_ is not 1 exactly where decision_scores_ is above threshold_"
+        found = np.unique(detector.predict(rows.copy())).tolist()
+        assert set(found) <= {0, 1}, f"predict returned {found}: 0 is normal, 1 an outlier"
 
     def test_the_same_seed_gives_the_same_scores(self, source: DetectorSource, rows: Array) -> None:
         """Two fits with one seed must agree to the last bit, whatever numpy's global state is."""
         np.random.seed(1)
         first = scored(fitted(source, rows), rows)
         np.random.seed(2)
-        assert np.array_equal(first, scored(fitted(source, rows), rows))
+        same = np.array_equal(first, scored(fitted(source, rows), rows))
+        assert same, "two fits differ: draw all chance from its random_state"
 
     def test_rows_are_left_as_they_were(self, source: DetectorSource, rows: Array) -> None:
         """Fitting and scoring must not write into the caller's table."""
         before = rows.copy()
         detector = source.make(0)
         detector.fit(rows)
+        assert np.array_equal(rows, before), "fit wrote into its table: work on a copy"
         detector.decision_function(rows)
-        assert np.array_equal(rows, before)
+        assert np.array_equal(rows, before), "decision_function wrote into its table: work on a copy"
 
     def test_missing_values_are_refused_or_scored(self, source: DetectorSource, rows: Array) -> None:
         """A row with NaN gets a finite score or a ValueError, never a score that is NaN."""
@@ -123,23 +134,22 @@ class DetectorConformance:
             scores = np.asarray(detector.decision_function(holed))
         except ValueError:
             return
-        assert np.isfinite(scores).all()
+        require_scores(scores, len(holed), "with a NaN among the rows, decision_function")
 
     def test_one_row_can_be_scored(self, source: DetectorSource, rows: Array) -> None:
         """A single row gets a single finite score."""
-        scores = scored(fitted(source, rows), rows[:1])
-        assert scores.shape == (1,) and np.isfinite(scores).all()
+        require_scores(scored(fitted(source, rows), rows[:1]), 1)
 
     def test_one_column_is_enough(self, source: DetectorSource, rows: Array) -> None:
         """A table with a single column can be fitted and scored."""
-        scores = scored(fitted(source, rows[:, :1]), rows[:, :1])
-        assert scores.shape == (len(rows),) and np.isfinite(scores).all()
+        require_scores(scored(fitted(source, rows[:, :1]), rows[:, :1]), len(rows))
 
     def test_a_second_fit_forgets_the_first(self, source: DetectorSource, rows: Array) -> None:
         """Fitting again, on other columns, gives what a fresh detector gives."""
         detector = fitted(source, 5.0 + rows[:60, :2])
         detector.fit(rows.copy())
-        assert np.allclose(scored(detector, rows), scored(fitted(source, rows), rows))
+        same = np.allclose(scored(detector, rows), scored(fitted(source, rows), rows))
+        assert same, "a second fit gives other scores than a first one: fit must set all that it learns anew"
 
     def test_it_can_be_cloned(self, source: DetectorSource) -> None:
         """The constructor must only store its parameters, under their own names."""
@@ -149,15 +159,19 @@ class DetectorConformance:
         def plain(one: BaseEstimator) -> dict[str, str]:
             return {key: repr(value) for key, value in one.get_params().items()}
 
-        assert twin is not detector and plain(twin) == plain(detector)
+        same = plain(twin) == plain(detector)
+        assert same, "a clone has other parameters: the constructor must store them as they are given"
 
     def test_its_synthesizer_is_whole_and_about_this_card(
         self, synthesizer: Synthesizer, card: DetectorCard
     ) -> None:
         """The report must accept exactly this program, and the detector be the one on the card."""
-        assert synthesizer.report.accepted
-        assert synthesizer.report.program_digest == synthesizer.proposal.program.digest
-        assert (synthesizer.name, synthesizer.card.build) == (card.name, card.build)
+        again = f"`llmdas-agent export {card.name} --plugin .` brings one that is whole"
+        assert synthesizer.report.accepted, f"its report does not accept its program: {again}"
+        same = synthesizer.report.program_digest == synthesizer.proposal.program.digest
+        assert same, f"its report is about another program: {again}"
+        same = (synthesizer.name, synthesizer.card.build) == (card.name, card.build)
+        assert same, f"it was made for another name, class or parameters than the card's: {again}"
 
     def test_its_synthesizer_passes_here(self, synthesizer: Synthesizer, source: DetectorSource) -> None:
         """The program must pass every check again, in the sandbox of this machine."""
@@ -169,7 +183,8 @@ class DetectorConformance:
         done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=True)
         answer = json.loads(done.stdout)
         assert entry.name in answer["brought"], f"install the package first; {answer['problems']}"
-        assert not HEAVY & set(answer["modules"]), "import it inside the detector's own module"
+        heavy = sorted(HEAVY & set(answer["modules"]))
+        assert not heavy, f"asking imports {', '.join(heavy)}: do that inside the detector's own module"
 
 
 def fitted(source: DetectorSource, rows: Array) -> Detector:
@@ -182,3 +197,9 @@ def fitted(source: DetectorSource, rows: Array) -> Detector:
 def scored(detector: Detector, rows: Array) -> Array:
     """Return the scores of a copy of rows, shape (m,)."""
     return np.asarray(detector.decision_function(rows.copy()))
+
+
+def require_scores(scores: Array, count: int, what: str = "decision_function") -> None:
+    """Check that there is one finite score for each of `count` rows."""
+    assert np.shape(scores) == (count,), f"{what} has shape {np.shape(scores)} for {count} rows"
+    assert np.isfinite(scores).all(), f"{what} has scores that are NaN or infinite"

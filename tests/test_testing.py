@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,46 +49,88 @@ class Broken(BaseDetector):
             raise ValueError("NaN")
         return np.linalg.norm(X, axis=1)
 """
-FAULTS = {
-    "nothing": ("", set()),
+TRAINING = """
+    def fit(self, X, y=None):
+        super().fit(X)
+        self.decision_scores_ = {}
+        self._process_decision_scores()
+        return self
+"""
+FAULTS: dict[str, tuple[str, dict[str, str]]] = {
+    "nothing": ("", {}),
     "is turned": (
         "    def decision_function(self, X):\n        return -np.linalg.norm(np.nan_to_num(X), axis=1)\n",
-        {"test_it_fits_and_scores_rise_with_abnormality"},
+        {"test_it_fits_and_scores_rise_with_abnormality": "is its sign turned?"},
     ),
     "draws from numpy's global state": (
         "    def decision_function(self, X):\n"
         "        return np.linalg.norm(np.nan_to_num(X), axis=1) + 0.01 * np.random.rand(len(X))\n",
-        {"test_the_same_seed_gives_the_same_scores", "test_a_second_fit_forgets_the_first"},
+        {
+            "test_the_same_seed_gives_the_same_scores": "draw all chance from its random_state",
+            "test_a_second_fit_forgets_the_first": "a second fit gives other scores",
+        },
     ),
     "writes into the table": (
         "    def fit(self, X, y=None):\n        super().fit(X.copy())\n        X -= X.mean(axis=0)\n"
         "        return self\n    def decision_function(self, X):\n        X += 1.0\n"
         "        return np.linalg.norm(np.nan_to_num(X), axis=1)\n",
-        {"test_rows_are_left_as_they_were"},
+        {"test_rows_are_left_as_they_were": "fit wrote into its table"},
+    ),
+    "writes into the rows it scores": (
+        "    def fit(self, X, y=None):\n        return super().fit(X.copy())\n"
+        "    def decision_function(self, X):\n        X += 1.0\n"
+        "        return np.linalg.norm(np.nan_to_num(X), axis=1)\n",
+        {"test_rows_are_left_as_they_were": "decision_function wrote into its table"},
+    ),
+    "turns its training scores": (
+        TRAINING.format("-self.decision_function(X)"),
+        {"test_it_keeps_pyod_s_contract": "falls where decision_function rises"},
+    ),
+    "leaves holes in its training scores": (
+        TRAINING.format("np.where(X[:, 0] > 1, np.nan, self.decision_function(X))"),
+        {"test_it_keeps_pyod_s_contract": "decision_scores_ has scores that are NaN"},
+    ),
+    "keeps too few training scores": (
+        TRAINING.format("self.decision_function(X)[1:]"),
+        {"test_it_keeps_pyod_s_contract": "decision_scores_ has shape (119,) for 120 rows"},
+    ),
+    "keeps no training scores": (
+        "    def fit(self, X, y=None):\n        super().fit(X)\n        del self.decision_scores_\n"
+        "        return self\n",
+        {"test_it_keeps_pyod_s_contract": "fit sets no decision_scores_"},
+    ),
+    "labels by another rule": (
+        "    def fit(self, X, y=None):\n        super().fit(X)\n        self.labels_ = 1 - self.labels_\n"
+        "        return self\n",
+        {"test_it_keeps_pyod_s_contract": "labels_ is not 1 exactly where"},
+    ),
+    "predicts as scikit-learn": (
+        "    def predict(self, X):\n        return 1 - 2 * super().predict(X)\n",
+        {"test_it_keeps_pyod_s_contract": "predict returned [-1, 1]"},
     ),
     "scores NaN as NaN": (
         "    def decision_function(self, X):\n        return np.linalg.norm(X, axis=1)\n",
-        {"test_missing_values_are_refused_or_scored"},
+        {"test_missing_values_are_refused_or_scored": "with a NaN among the rows"},
     ),
     "squeezes": (
         "    def decision_function(self, X):\n        X = np.nan_to_num(X)\n"
         "        return np.linalg.norm(X, axis=1).squeeze()\n",
-        {"test_one_row_can_be_scored"},
+        {"test_one_row_can_be_scored": "decision_function has shape () for 1 rows"},
     ),
     "wants two columns": (
         "    def decision_function(self, X):\n        return np.abs(np.nan_to_num(X)[:, :2]) @ np.ones(2)\n",
-        {"test_one_column_is_enough"},
+        {"test_one_column_is_enough": "matmul"},
     ),
     "remembers": (
         "    def fit(self, X, y=None):\n        self.first_ = getattr(self, 'first_', X.mean())\n"
         "        return super().fit(X)\n    def decision_function(self, X):\n"
         "        return np.linalg.norm(np.nan_to_num(X) - self.first_, axis=1)\n",
-        {"test_a_second_fit_forgets_the_first"},
+        {"test_a_second_fit_forgets_the_first": "fit must set all that it learns anew"},
     ),
     "changes its parameters": (
         "    def __init__(self, contamination=0.1, k=1):\n"
         "        super().__init__(contamination=contamination)\n        self.k = k + 1\n",
-        {"test_it_can_be_cloned"},
+        {"test_it_can_be_cloned": "modifies parameter k"},
     ),
 }
 CARD = """
@@ -137,7 +180,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
         "no:cacheprovider",
         "test_it.py",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "400"}
+    path = os.pathsep.join([str(folder), str(Path(__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "400"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.stdout
 
@@ -146,9 +190,11 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_fault_is_found_by_the_test_that_is_named_after_it(outcome: str, fault: str) -> None:
     _, expected = FAULTS[fault]
     number = list(FAULTS).index(fault)
-    failed = set(re.findall(rf"^FAILED \S+::(\w+)\[broken{number}\]", outcome, re.MULTILINE))
+    failed = dict(re.findall(rf"^FAILED \S+::(\w+)\[broken{number}\] - (.*)$", outcome, re.MULTILINE))
     # none of them is installed, and the suite says so of each
-    assert failed == expected | {NOT_INSTALLED}, outcome
+    assert failed.keys() == {*expected, NOT_INSTALLED}, outcome
+    for name, words in expected.items():
+        assert words in failed[name]
 
 
 def test_a_plugin_without_a_synthesizer_is_told_how_one_is_made(outcome: str) -> None:
