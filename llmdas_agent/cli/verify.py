@@ -46,10 +46,11 @@ def verify(
     from ..verification import ToyBench, judge, try_program
     from ..verification.html import render_html
 
-    source = _read(program)
-    bench = ToyBench(resolve(detector), seed=seed)
+    source = SynthesisProgram(_read(program))
+    against = resolve(detector)
     with busy(f"checking {program.name}"):
-        trial = try_program(SynthesisProgram(source), bench)
+        against.try_out()
+        trial = try_program(source, ToyBench(against, seed=seed))
         report = judge(trial)
     if not as_json:
         console().print(checks_table(report))

@@ -34,9 +34,10 @@ def admit(synthesizer: Synthesizer, source: DetectorSource) -> VerificationRepor
     NotAcceptedError
         When it does not pass here; then it stays unused.
     DetectorError, SandboxError
-        As `verify`.
+        As `DetectorSource.try_out` and `verify`.
     """
     owner = load_plugins().owner(synthesizer.name)
+    source.try_out()
     report = verify(synthesizer.proposal.program, ToyBench(source, synthesizer.report.seed))
     if not report.accepted:
         failed = "; ".join(f"{verdict.code}: {verdict.message}" for verdict in report.failures())

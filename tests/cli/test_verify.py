@@ -54,6 +54,17 @@ def test_verify_says_what_is_wrong_with_the_text(
     assert told in last["message"] + last["hint"]
 
 
+def test_verify_tries_the_detector_out_before(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "copies.py").write_text(COPIES)
+    (tmp_path / "turned.yaml").write_text(
+        "name: turned\nfull_name: Far rows look normal to it\nbuild:\n"
+        "  class: sklearn.svm.OneClassSVM\n  params: {kernel: poly, degree: 2}\n"
+    )
+    ended = cli("verify", "copies.py", "--detector", "turned.yaml")
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (3, "", 1)
+    assert "is its sign turned?" in ended.stderr
+
+
 def test_verify_without_a_file(cli: Cli) -> None:
     ended = cli("verify", "nowhere.py", "--detector", "iforest")
     assert (ended.returncode, ended.stderr.count("\n")) == (3, 1)

@@ -21,13 +21,15 @@ from pyod.models.knn import KNN
 from pyod.models.loda import LODA
 from pyod.models.ocsvm import OCSVM
 from pyod.models.pca import PCA
+from sklearn.svm import OneClassSVM
 
 from llmdas_agent.config import SandboxLimits
 from llmdas_agent.detectors import DetectorSource
 from llmdas_agent.errors import DetectorError
 from llmdas_agent.programs import SynthesisProgram
+from llmdas_agent.registry import Registry
 from llmdas_agent.report import Verdict, VerificationReport
-from llmdas_agent.verification import SCENARIOS, ToyBench, verify
+from llmdas_agent.verification import SCENARIOS, ToyBench, admit, verify
 from llmdas_agent.verification.checks import CHECKS, Evidence, ToyRun
 
 CODES = [
@@ -361,3 +363,9 @@ def test_scores_that_are_not_finite_count_as_most_abnormal() -> None:
     toy = dataclasses.replace(next(bench(PCA).toys()), detector=Broken())
     scores = toy.score(np.array([[-3.0], [1.0], [-2.0]]))
     assert scores.tolist() == [-3.0, -2.0, -2.0]
+
+
+def test_a_plugins_detector_is_tried_out_before_its_program() -> None:
+    far_is_normal = DetectorSource.from_object(OneClassSVM(kernel="poly", degree=2), "ecod")
+    with pytest.raises(DetectorError, match="is its sign turned"):
+        admit(Registry().get("ecod"), far_is_normal)

@@ -192,6 +192,9 @@ def test_log_density_is_finite_far_away_and_sampling_is_seeded(scenario: Scenari
     assert np.array_equal(X, scenario.sample(50, np.random.default_rng(3)))
     for factor in (-1.0, 0.0, 10.0, 1000.0):
         assert np.isfinite(scenario.log_density(factor * X)).all()
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        for far in (-9e49, -1e17, 1e17, 9e49):
+            assert np.isfinite(scenario.log_density(np.full((1, scenario.d), far))).all()
 
 
 @by_name

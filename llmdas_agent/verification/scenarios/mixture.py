@@ -120,4 +120,6 @@ def _log_interval(low: Array, high: Array) -> Array:
     mirrored = low > 0
     low, high = np.where(mirrored, -high, low), np.where(mirrored, -low, high)
     upper = log_ndtr(high)
-    return np.asarray(upper + np.log1p(-np.exp(log_ndtr(low) - upper)))
+    # further out than 1e16 both ends are the same number, and what is impossible has a finite logarithm
+    below = np.minimum(log_ndtr(low) - upper, -np.finfo(np.float64).eps)
+    return np.asarray(upper + np.log1p(-np.exp(below)))
