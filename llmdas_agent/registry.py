@@ -128,6 +128,7 @@ class Registry:
         """
         self._require_registered(name)
         with self._writing(name):
+            self._require_registered(name)  # another process may have removed it meanwhile
             history = self._history(name)
             if len(history) > 1:
                 self._remember(name, history[:-1])
@@ -154,6 +155,7 @@ class Registry:
         """
         self._require_registered(name)
         with self._writing(name), storage_errors(self.root / name):
+            self._require_registered(name)  # another process may have removed it meanwhile
             grave = Path(tempfile.mkdtemp(prefix=".removed-", dir=self.root))
             (self.root / name).rename(grave / name)
             shutil.rmtree(grave)

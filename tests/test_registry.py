@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import re
+import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from sklearn.ensemble import IsolationForest
 
 from llmdas_agent.cards import DetectorCard
@@ -137,6 +140,19 @@ def test_many_at_once_all_land_and_one_is_current(registry: Registry) -> None:
         added = list(pool.map(lambda k: registry.add(make(source=f"x = {k}")), range(12)))
     assert len({synthesizer.folder for synthesizer in added}) == 12
     assert registry.get("mine").folder in {synthesizer.folder for synthesizer in added}
+
+
+@pytest.mark.parametrize("change", ["remove", "rollback"])
+def test_what_another_process_removed_meanwhile_is_an_unknown_name(registry: Registry, change: str) -> None:
+    registry.add(make())
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(registry.root / ".mine.lock"):
+            waiting = pool.submit(getattr(registry, change), "mine")
+            time.sleep(0.3)
+            shutil.rmtree(registry.root / "mine")
+        with pytest.raises(UnknownNameError, match="no synthesizer 'mine' is registered"):
+            waiting.result()
+    assert [path.name for path in registry.root.iterdir()] == [".mine.lock"]
 
 
 def test_rolling_back_brings_each_back_that_was_replaced(registry: Registry) -> None:
