@@ -33,13 +33,16 @@ _BOOT = (
     "main(int(sys.argv[2]), scientific=sys.argv[3] == 'scientific')"
 )
 # Threads of BLAS and OpenMP do not survive a fork, and their number must be known before they are loaded.
-# Hashes of strings must not differ between helpers, or sets of strings would be walked in another order.
+# Hashes of strings must not differ between helpers, or sets of strings would be walked in another order; nor
+# may what np.empty finds, or where= without out= leaves: glibc fills it with zeros by the last two.
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
     "PYTHONUTF8": "1",
+    "MALLOC_PERTURB_": "255",
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
 }
 
 

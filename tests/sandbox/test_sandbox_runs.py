@@ -18,6 +18,7 @@ from sandbox_programs import X_TRAIN, run, run_source
 from llmdas_agent.errors import DetectorError, ProgramError, SandboxError
 from llmdas_agent.programs import SynthesisProgram
 from llmdas_agent.sandbox import check_source, layers
+from llmdas_agent.sandbox.helper import discard, helper_for
 
 GOOD = """
 around = X_train[rng.integers(len(X_train), size=n_samples)]
@@ -58,6 +59,20 @@ return made + len("".join({"a", "b", "c"})) + sum(i * ord(c) for i, c in enumera
 """
     assert np.array_equal(run(body).rows, run(body).rows)
     assert not np.array_equal(run(body).rows, run(body, seed=4).rows)
+
+
+def test_memory_that_a_program_leaves_unset_does_not_vary():
+    body = """
+texts = [str(i) for i in range(3000)]
+del texts
+made = np.empty((n_samples, 4))
+made[:5] = np.log(np.abs(X_train[:5]), where=X_train[:5] > 0)
+return np.nan_to_num(made)
+"""
+    for n_samples in (20, 200):
+        first = run(body, n_samples=n_samples).rows
+        discard(helper_for(scientific=False))
+        assert np.array_equal(first, run(body, n_samples=n_samples).rows)
 
 
 def test_the_three_argument_form_runs_on_the_global_generator():
