@@ -339,10 +339,16 @@ def _check_toy_scores(scores: NDArray[np.float64], n_near: int, class_path: str,
             where=where,
             hint="It must return one finite score per row",
         )
+    if np.ptp(scores) == 0:
+        raise DetectorError(
+            f"{class_path}.decision_function gives all of {len(scores)} rows the same score",
+            where=where,
+            hint="It must rise with abnormality; check the parameters",
+        )
     near, far = scores[None, :n_near], scores[n_near:, None]
     auroc = float(np.mean(far > near) + np.mean(far == near) / 2)
     # A linear detector may sit near 0.5 here and be right elsewhere; a turned sign shows as nearly 0.
-    if auroc < 0.25 or np.ptp(scores) == 0:
+    if auroc < 0.25:
         raise DetectorError(
             f"{class_path} does not score rows far from the data above rows inside it (AUROC {auroc:.2f})",
             where=where,

@@ -247,7 +247,9 @@ def _lent(value: Any) -> Any:
     """Return what a scientific object holds, so that nothing done with it misleads its compiled code."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
         return value.copy()  # places in memory, say of a sparse matrix, that are followed without a look
-    return serial(value) if callable(value) else value
+    # what can be called and is an object of its own, such as a linear operator, keeps its attributes
+    own = type(value).__module__.partition(".")[0] in _SCIENCE_ROOTS
+    return serial(value) if callable(value) and not own else value
 
 
 def _refusal(ob: Any, kind: type, name: str) -> str:
