@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from llmdas_agent.agent import graph
 from llmdas_agent.agent.chat import ChatProposer
 from llmdas_agent.agent.estimate import CHARACTERS_PER_TOKEN, estimate
 from llmdas_agent.agent.replay import replay
-from llmdas_agent.agent.runs import RunFolder
+from llmdas_agent.agent.runs import Result, RunFolder
 from llmdas_agent.agent.settings import ModelSettings
 from llmdas_agent.config import Budget
 from llmdas_agent.registry import Registry
@@ -127,6 +128,22 @@ def test_a_run_that_goes_on_keeps_the_caps_that_are_not_named(command: Command, 
         assert run.result() is None, "it can go on"
         assert RunFolder(folder).budget == Budget(1, 600, max_cost=2.5, max_tokens=5000)
         assert not server.asked
+
+
+def test_killed_while_a_higher_cap_is_written_down_a_run_goes_on_under_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = graph.create(CARD, proposer="embedded", budget=Budget(max_tokens=10))
+    folder.save_result(Result("budget_exceeded", "10 tokens are spent", None, 1.0))
+    folder.allow(max_tokens=20)
+    for moment in ("unlink", "replace"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Path, moment, lambda *_: signal.raise_signal(signal.SIGINT))
+            folder.keep_budget()
+    again = RunFolder(folder.path)
+    again.allow(max_tokens=20)
+    again.keep_budget()
+    assert again.result() is None
 
 
 @pytest.mark.parametrize("first", [stalls, answers(429, retry_after="40")], ids=["silent", "busy"])
