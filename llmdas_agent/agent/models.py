@@ -142,6 +142,8 @@ class ChatModel:
             reply = self._invoke(messages)
         except ChatModelError as error:
             self._outbox.received(exchange, Message(f"FAULT {error.code}", error.what.encode()))
+            if error.code == "timed_out":
+                self._outbox.require_time()
             raise
         self._outbox.received(exchange, Message("REPLY", reply.model_dump_json().encode()))
         return reply

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from langchain_core.messages import AIMessage
 from llmdas_agent.agent import graph
 from llmdas_agent.agent.chat import ChatProposer
 from llmdas_agent.agent.embedded import STRATEGIES, EmbeddedProposer, compose
+from llmdas_agent.agent.models import ChatModel
 from llmdas_agent.agent.outbox import Outbox
 from llmdas_agent.agent.prompts import NAMES, Prompts
 from llmdas_agent.agent.replay import replay
@@ -28,7 +30,7 @@ from llmdas_agent.agent.runs import RunFolder
 from llmdas_agent.agent.settings import ModelSettings
 from llmdas_agent.cards import dump_card
 from llmdas_agent.config import Budget
-from llmdas_agent.errors import ChatModelError
+from llmdas_agent.errors import BudgetExceededError, ChatModelError
 from llmdas_agent.registry import Registry
 from llmdas_agent.report import BlindSpotProfile
 from llmdas_agent.sandbox import check_source
@@ -250,6 +252,19 @@ class TestModelObjects:
         result = graph.run(folder, ChatProposer(Small(messages=texts), folder))
         assert (result.status, result.best) == ("accepted", 3)
         assert all(one.same for one in replay(folder))
+
+    def test_one_that_is_slower_than_the_run_may_be(self, tmp_path: Path) -> None:
+        class Slow(GenericFakeChatModel):
+            def _generate(self, messages: Any, *more: Any, **settings: Any) -> Any:
+                time.sleep(0.2)
+                raise TimeoutError("slow")
+
+        model = ChatModel(Slow(messages=iter([])), Outbox(tmp_path), name="mine")
+        with pytest.raises(BudgetExceededError, match="--max-time"):
+            model.ask([("human", "Write one.")], until=time.monotonic() + 0.1)
+        with pytest.raises(ChatModelError) as caught:
+            model.ask([("human", "Write one.")])
+        assert caught.value.code == "timed_out"
 
     def test_what_it_raises_is_told(self) -> None:
         folder = graph.begin(CARD, proposer="mine")
