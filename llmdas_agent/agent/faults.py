@@ -32,7 +32,7 @@ HINTS = {
     "connection_lost": "Look at the server's own log, or try again",
     "no_tls": "Use http:// for a server without TLS, or name its authority's certificate in SSL_CERT_FILE",
     "no_model_server": "Correct --base-url, which usually ends in /v1, or look for a proxy in between",
-    "malformed": "Update the server, or choose another or another model; the run's outbox holds the whole reply",
+    "malformed": "Update the server, or choose another one or model; the run's outbox holds the whole reply",
     "other": "Look at the server's own log, or try another model",
 }
 """What to do about each fault, by code."""

@@ -14,7 +14,7 @@ from ..errors import ChatModelError, InputError, LlmdasError, did_you_mean
 from .faults import of_exception
 from .http_client import ModelClient
 from .outbox import Message, Outbox
-from .settings import OPENAI_URL, ModelSettings
+from .settings import OPENAI_URL, ModelSettings, strip_keys
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -251,6 +251,7 @@ def diagnosed(error: ChatModelError, settings: ModelSettings, outbox: Outbox) ->
 def _other_provider(settings: ModelSettings) -> BaseChatModel:
     """Return a model through langchain's own table of providers."""
     package = f"langchain-{settings.provider.replace('_', '-')}"
+    strip_keys()
     try:
         from langchain.chat_models import init_chat_model
     except ImportError:
