@@ -136,7 +136,7 @@ class ChatModel:
         if kept is not None and kept.head != "REPLY":
             raise ChatModelError(kept.body.decode(), code=kept.status, where=self.name)
         if kept is not None:
-            return AIMessage.model_validate_json(kept.body)
+            return AIMessage.model_validate(json.loads(kept.body))
         exchange = self._outbox.sent(Message(f"INVOKE {self.name}{_longest_answer(self._model)}", body))
         try:
             reply = self._invoke(messages)
@@ -145,7 +145,9 @@ class ChatModel:
             if error.code == "timed_out":
                 self._outbox.require_time()
             raise
-        self._outbox.received(exchange, Message("REPLY", reply.model_dump_json().encode()))
+        # a provider may put anything into its metadata, and half a character into its words
+        body = json.dumps(reply.model_dump(), default=repr).encode()
+        self._outbox.received(exchange, Message("REPLY", body))
         return reply
 
 

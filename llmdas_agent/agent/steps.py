@@ -234,7 +234,7 @@ class Steps:
     def _provenance(self, number: int) -> dict[str, Any]:
         total = spent(self.folder.outbox)
         return {
-            "proposer": self.folder.proposer,
+            "proposer": self.proposer.name,
             "prompts": self.folder.prompts_digest(),
             "spent": str(total) if total.requests else None,
             "run": self.folder.id,

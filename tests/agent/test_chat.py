@@ -170,6 +170,12 @@ class TestCandidates:
         assert len(server.asked) == 5
         assert folder.has_report(3)
 
+    def test_a_round_with_the_same_answer_twice_is_replayed(self) -> None:
+        with serve(says(reply(COPIES)), says(reply(COPIES)), says(reply(GOOD))) as server:
+            folder, proposer = begin(server, candidates=3)
+            assert graph.run(folder, proposer).best == 2
+        assert [one.same for one in replay(folder)] == [True, True]
+
     def test_a_round_never_asks_for_more_than_the_budget(self) -> None:
         with serve(says(reply(BROKEN)), says(reply(COPIES)), says(reply(EASY))) as server:
             folder, proposer = begin(server, candidates=8, budget=Budget(max_rounds=2))
@@ -216,6 +222,18 @@ def test_a_fault_ends_as_error_and_the_run_goes_on_later(
     assert json.loads(out)["status"] == "accepted"
 
 
+def test_a_run_that_goes_on_with_another_model_is_told_as_its_and_replayed(
+    command: Command, card_file: Path
+) -> None:
+    with serve(says(reply(COPIES)), answers(402), says(reply(GOOD))) as server:
+        begun = command("add-detector", card_file, "--model", "openai:dear", "--base-url", server.url)
+        assert begun[0] == 12
+        (run,) = {word for word in begun[2].split() if word.startswith("mine-")}
+        assert command("add-detector", "--resume", run, "--model", "openai:cheap")[0] == 0
+    assert Registry().get("mine").provenance["proposer"] == "openai:cheap"
+    assert [one.same for one in replay(RunFolder.find(run))] == [True, True]
+
+
 class TestModelObjects:
     """Any chat model of langchain-core drives the graph, and its run is kept and replayed alike."""
 
@@ -228,6 +246,18 @@ class TestModelObjects:
         first = next(Outbox(folder.path / "outbox").exchanges())
         assert first.request.head == "INVOKE mine"
         assert "# The contract" in json.loads(first.request.body)["messages"][1][1]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [AIMessage("a\ud800b"), AIMessage("a?b", response_metadata={"raw": b"\xff", "safety": object()})],
+        ids=["half a character", "metadata of any kind"],
+    )
+    def test_whatever_one_says_is_kept(self, answer: AIMessage, tmp_path: Path) -> None:
+        model = ChatModel(GenericFakeChatModel(messages=iter([answer])), Outbox(tmp_path), name="mine")
+        assert model.ask([("human", "Write one.")]).text == "a?b"
+        assert model.ask([("human", "Write one.")]).text == "a?b", (
+            "from the outbox: there is no second answer"
+        )
 
     def test_how_it_says_that_it_was_cut(self) -> None:
         for ending in (
