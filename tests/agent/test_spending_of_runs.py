@@ -186,6 +186,15 @@ def test_what_was_kept_costs_nothing_and_is_said_to() -> None:
     assert len([one for one in events if "nothing more, the answer was kept" in one]) == 2
 
 
+def test_a_question_that_a_cap_kept_back_is_not_told_as_one_that_was_kept() -> None:
+    with serve(says(reply(COPIES), usage=usage(9000, 1000))) as server:
+        folder = begin(server, Budget(max_tokens=19_000))
+        result = walk(folder, server)
+        assert (result.status, len(server.asked)) == ("budget_exceeded", 1)
+    told = [json.loads(line) for line in (folder.path / "journal.jsonl").read_text().splitlines()]
+    assert [line["data"]["asked"] for line in told if line["step"] == "spending"] == [1]
+
+
 def test_the_outbox_says_what_it_cost(command: Command) -> None:
     with serve(says(reply(COPIES), usage=usage(700, 90))) as server:
         folder = begin(server, Budget(max_rounds=1))
