@@ -306,8 +306,9 @@ def test_an_incumbent_that_does_not_pass_gives_way_to_one_that_does(mediocre: Sy
     fine = mediocre.report.model_copy(update={"program_digest": broken.program.digest})
     incumbent = replace(mediocre, proposal=broken, report=fine)
     Registry().add(incumbent)
-    folder = begin(incumbent, improver="embedded", budget=Budget(1, 1e6))
+    folder = begin(incumbent, improver="openai:fake", budget=Budget(1, 1e6))
     outcome = refine(folder, Breeder(), arena=TINY)
+    assert Registry().get("hbos").provenance["proposer"] == "embedded", "who went on with the run"
     assert outcome.before is None
     assert (outcome.status, outcome.duel) == ("replaced", None)
     assert "which the incumbent does not" in outcome.reason

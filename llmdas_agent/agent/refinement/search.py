@@ -105,7 +105,7 @@ class Search:
     ) -> None:
         self.folder = folder
         self.archive = Archive(folder)
-        self._improver = improver
+        self.improver = improver
         self._shown = shown
         self._apart = apart
         self._listen = listen
@@ -161,7 +161,7 @@ class Search:
                 self._check(entry)
         self._measure([one for one in self.archive.of_round(number) if one.accepted and one.quality is None])
         if number and stop is None and not self.archive.of_round(number):
-            stop = "nothing left", f"{self._improver.name} has nothing left to try"
+            stop = "nothing left", f"{self.improver.name} has nothing left to try"
         if self.archive.of_round(number):
             self._finish(number, time.monotonic() - began)
         return stop
@@ -203,7 +203,7 @@ class Search:
         asking = f"refine {number}.{child}"
         before = spent(self.folder.outbox)
         task = Task(self.folder.card(), self.folder.profile(), parent, other, known, rng, asking, until)
-        proposal = self._improver.improve(task)
+        proposal = self.improver.improve(task)
         after = spent(self.folder.outbox)
         if after.requests:
             self.tell("spending", str(after), asked=after.requests - before.requests, **after.as_dict())

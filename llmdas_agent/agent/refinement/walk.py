@@ -161,7 +161,7 @@ def _challenged(search: Search, found: Challenge, registry: Registry, stopped: s
         search.tell("duel", f"program {found.entry.number} {found.duel}", **asdict(found.duel))
     if found.won:
         assert found.entry is not None
-        made = register(folder, found, len(rounds_of(folder)) - 1, registry)
+        made = register(folder, found, search.improver.name, len(rounds_of(folder)) - 1, registry)
         search.tell("registered", f"program {found.entry.number}", folder=str(made.folder))
     status, reason = _told(found)
     return _outcome(folder, status, reason, stopped, found.entry.number if found.entry else None)
