@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +173,72 @@ def test_two_plugins_of_others_are_both_named(tmp_path: Path) -> None:
     answer = ask(tmp_path)
     assert "'x' is brought by llmdas-a and by llmdas-b" in answer["detectors"]["x"]
     assert [problem.split(":")[0] for problem in answer["problems"]] == ["plugin llmdas-b"]
+
+
+PATIENT = """
+import sys
+import time
+from llmdas_agent.plugins import loading
+loading.PATIENCE = float(sys.argv.pop(1))
+from llmdas_agent.cli.main import main
+main()
+"""
+WAITS = "import pathlib, time; pathlib.Path(__file__).with_suffix('.asked').touch(); time.sleep(600)\n"
+COMMAND = """
+from llmdas_agent.plugins import CommandEntry, hookimpl
+@hookimpl
+def llmdas_commands():
+    return [CommandEntry("dig", None, "llmdas_deep:app")]
+"""
+HANGING = {
+    "import": (WAITS, "list"),
+    "hook": (HEAD + "@hookimpl\ndef llmdas_detectors():\n    " + WAITS, "list"),
+    "command": (COMMAND, "dig"),
+}
+
+
+@pytest.mark.parametrize("place", HANGING)
+@pytest.mark.parametrize("patience", [0.2, 60])
+def test_a_plugin_that_hangs_is_named_and_can_be_interrupted(
+    tmp_path: Path, place: str, patience: float
+) -> None:
+    source, command = HANGING[place]
+    install(tmp_path, "llmdas-slow", source)
+    if place == "command":
+        (tmp_path / "llmdas_slow-1.0.dist-info" / "entry_points.txt").write_text(
+            "[llmdas_agent]\ncommands = llmdas_slow\n"
+        )
+    (tmp_path / "llmdas_deep.py").write_text(WAITS)
+    asked = tmp_path / ("llmdas_deep.asked" if place == "command" else "llmdas_slow.asked")
+    with subprocess.Popen(
+        [sys.executable, "-c", PATIENT, str(patience), command],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as running:
+        assert running.stderr is not None
+        while not asked.exists():
+            assert running.poll() is None
+            time.sleep(0.02)
+        told = running.stderr.readline() if patience < 1 else ""
+        running.send_signal(signal.SIGINT)
+        out, ended = running.communicate(timeout=60)
+    ways = "`pip uninstall llmdas-slow` removes it, LLMDAS_DISABLE_PLUGINS=1 goes without any plugin\n"
+    assert told == (f"still waiting for plugin llmdas-slow; {ways}" if patience < 1 else "")
+    assert (running.returncode, out) == (130, "")
+    assert ended == f"interrupted while waiting for plugin llmdas-slow; {ways}"
+
+
+def test_nobody_is_told_of_a_plugin_that_is_quick(tmp_path: Path) -> None:
+    install(tmp_path, "llmdas-nice", GOOD.format(name="nice"), card="nice")
+    done = subprocess.run(
+        [sys.executable, "-m", "llmdas_agent", "plugin", "list", "--json"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "nice" in done.stdout
+    assert done.stderr == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import TYPE_CHECKING
 
@@ -133,7 +132,7 @@ class ChatProposer:
             messages.append(("human", self._prompts.fill(prompt, number=number, report=report)))
         return messages
 
-    def _described(self, card: DetectorCard, until: float = math.inf) -> str:
+    def _described(self, card: DetectorCard, until: float) -> str:
         """Return a description of the detector: the card has one, or the model is asked for it, once."""
         if card.description:
             return ""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import ChatModelError
-from .bodies import is_answer, json_object
+from .bodies import is_answer, json_object, malformed
 
 __all__ = ["HINTS", "RETRIED", "Fault", "of_exception", "of_reply"]
 
@@ -32,6 +32,7 @@ HINTS = {
     "connection_lost": "Look at the server's own log, or try again",
     "no_tls": "Use http:// for a server without TLS, or name its authority's certificate in SSL_CERT_FILE",
     "no_model_server": "Correct --base-url, which usually ends in /v1, or look for a proxy in between",
+    "malformed": "Update the server, or choose another one or model; the run's outbox holds the whole reply",
     "other": "Look at the server's own log, or try another model",
 }
 """What to do about each fault, by code."""
@@ -91,6 +92,8 @@ def of_reply(status: int, headers: Mapping[str, str], body: bytes, *, where: str
             return None
         if data.get("error"):
             return Fault(_error("refused_request", f"the server answers: {said}", where))
+        if part := malformed(data):
+            return Fault(_error("malformed", _short(f"the reply is malformed: its {part}"), where))
         what = f"the reply is no answer of a chat model: {said}" if said else "the reply has no content"
         return Fault(_error("no_model_server", what, where))
     code = _code_of(status, body)

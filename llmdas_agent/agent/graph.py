@@ -41,14 +41,22 @@ _DAMAGED = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """What SQLite says of a file that can be read and is none of its own."""
 
 
-def begin(card: DetectorCard, **settings: Any) -> RunFolder:
+def begin(
+    card: DetectorCard,
+    *,
+    proposer: str,
+    seed: int = 0,
+    budget: Budget | None = None,
+    candidates: int = 1,
+    model: dict[str, Any] | None = None,
+) -> RunFolder:
     """Make the folder of a new run, once the card's detector has been built and tried out.
 
     Parameters
     ----------
     card : DetectorCard
         The detector.
-    **settings : dict
+    proposer, seed, budget, candidates, model
         As in `create`.
 
     Returns
@@ -63,7 +71,7 @@ def begin(card: DetectorCard, **settings: Any) -> RunFolder:
         When another run for the same name is at work; nothing was written.
     """
     DetectorSource.from_card(card).try_out()
-    return create(card, **settings)
+    return create(card, proposer=proposer, seed=seed, budget=budget, candidates=candidates, model=model)
 
 
 def create(

@@ -14,7 +14,7 @@ from ..errors import ChatModelError, InputError, LlmdasError, did_you_mean
 from .faults import of_exception
 from .http_client import ModelClient
 from .outbox import Message, Outbox
-from .settings import OPENAI_URL, ModelSettings
+from .settings import OPENAI_URL, ModelSettings, strip_keys
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -136,14 +136,18 @@ class ChatModel:
         if kept is not None and kept.head != "REPLY":
             raise ChatModelError(kept.body.decode(), code=kept.status, where=self.name)
         if kept is not None:
-            return AIMessage.model_validate_json(kept.body)
+            return AIMessage.model_validate(json.loads(kept.body))
         exchange = self._outbox.sent(Message(f"INVOKE {self.name}{_longest_answer(self._model)}", body))
         try:
             reply = self._invoke(messages)
         except ChatModelError as error:
             self._outbox.received(exchange, Message(f"FAULT {error.code}", error.what.encode()))
+            if error.code == "timed_out":
+                self._outbox.require_time()
             raise
-        self._outbox.received(exchange, Message("REPLY", reply.model_dump_json().encode()))
+        # a provider may put anything into its metadata, and half a character into its words
+        body = json.dumps(reply.model_dump(), default=repr).encode()
+        self._outbox.received(exchange, Message("REPLY", body))
         return reply
 
 
@@ -249,6 +253,7 @@ def diagnosed(error: ChatModelError, settings: ModelSettings, outbox: Outbox) ->
 def _other_provider(settings: ModelSettings) -> BaseChatModel:
     """Return a model through langchain's own table of providers."""
     package = f"langchain-{settings.provider.replace('_', '-')}"
+    strip_keys()
     try:
         from langchain.chat_models import init_chat_model
     except ImportError:

@@ -178,7 +178,8 @@ class Outbox:
     def answer(self, body: bytes) -> Message | None:
         """Return the kept answer to a question, asked for the present attempt.
 
-        Offline, a question that was never answered gets the fault that came instead, if one did.
+        Offline, a question may have been answered by any model that the run went on with, and one that was
+        never answered gets the fault that came instead, if one did.
 
         Parameters
         ----------
@@ -190,7 +191,10 @@ class Outbox:
         ChatModelError
             With code ``not_kept``, offline.
         """
-        paths = sorted(self.folder.glob(f"*.{self._key(body)}.reply.http"), key=_number)
+        keys = {self._key(body), *(self._keys_of_other_models(body) if self.offline else ())}
+        paths = sorted(
+            (path for key in keys for path in self.folder.glob(f"*.{key}.reply.http")), key=_number
+        )
         replies = [Message.from_bytes(path.read_bytes()) for path in paths]
         for reply in replies:
             if reply.answers:
@@ -233,6 +237,13 @@ class Outbox:
         except ValueError:
             question = body
         return hashlib.sha256(question + b"\0" + self.attempt.encode()).hexdigest()[:16]
+
+    def _keys_of_other_models(self, body: bytes) -> Iterator[str]:
+        """Yield the keys of the same messages put to each model that was ever asked, with its parameters."""
+        messages = {"messages": (json_object(body) or {}).get("messages")}
+        for exchange in self.exchanges():
+            if "messages" in exchange.request.data:
+                yield self._key(json.dumps(exchange.request.data | messages).encode())
 
     def _write(self, name: str, message: Message) -> None:
         write_whole(self.folder / name, self.concealed(message.to_bytes()))

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..programs import Proposal
 from ..registry import Registry
 from ..report import VerificationReport
 from . import graph
 from .chat import ChatProposer
 from .named import named_proposer
-from .proposers import Proposer
+from .proposers import Brief, Proposer
 from .runs import Listener, RunFolder
 from .settings import ModelSettings
 
@@ -76,13 +77,27 @@ def replay(folder: RunFolder, *, listen: Listener | None = None) -> list[Replaye
     if not numbers:
         raise InputError("the run made no attempt", where=str(folder.path), hint="There is nothing to replay")
     with tempfile.TemporaryDirectory() as room:
-        again = _copy(folder, Path(room) / folder.id, rounds=numbers[-1])
-        graph.run(again, _offline(again), registry=Registry(Path(room) / "registry"), listen=listen)
+        again = _copy(folder, Path(room) / folder.id)
+        proposer = _AsFar(_offline(again), numbers[-1])
+        graph.run(again, proposer, registry=Registry(Path(room) / "registry"), listen=listen)
         return [_compared(folder, again, number) for number in numbers]
 
 
-def _copy(folder: RunFolder, path: Path, *, rounds: int) -> RunFolder:
-    """Copy what a run reads; it may propose as many programs as it did, and take its time."""
+class _AsFar:
+    """A run's proposer, with nothing left to try once there are as many programs as were reported on."""
+
+    def __init__(self, proposer: Proposer, programs: int) -> None:
+        self._proposer = proposer
+        self._programs = programs
+        self.name = proposer.name
+
+    def propose(self, brief: Brief) -> Proposal | None:
+        """Return what the run was proposed."""
+        return self._proposer.propose(brief) if len(brief.attempts) < self._programs else None
+
+
+def _copy(folder: RunFolder, path: Path) -> RunFolder:
+    """Copy what a run reads; it may take its time."""
     path.mkdir()
     for name in _READ:
         source = folder.path / name
@@ -91,7 +106,7 @@ def _copy(folder: RunFolder, path: Path, *, rounds: int) -> RunFolder:
         elif source.exists():
             shutil.copy(source, path / name)
     settings = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    settings["budget"] = {"max_rounds": rounds, "max_seconds": 1e9}
+    settings["budget"] = {"max_rounds": folder.budget.max_rounds, "max_seconds": 1e9}
     (path / "run.json").write_text(json.dumps(settings), encoding="utf-8")
     return RunFolder(path)
 

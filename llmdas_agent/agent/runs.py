@@ -113,7 +113,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        settings = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        settings = self._kept()
         self.detector: str = settings["detector"]
         self.seed: int = settings["seed"]
         self.proposer: str = settings["proposer"]
@@ -270,16 +270,25 @@ class RunFolder:
         """
         self.budget = changed(self.budget, **caps)
 
+    @property
+    def kept_budget(self) -> Budget:
+        """What the run may spend, as it is written down."""
+        return Budget(**self._kept()["budget"])
+
     def keep_budget(self) -> None:
         """Write down a budget that has changed; a run that the old one ended can go on."""
-        path = self.path / "run.json"
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        if Budget(**settings["budget"]) == self.budget:
+        if self.kept_budget == self.budget:
             return
-        write_whole(path, json.dumps(settings | {"budget": asdict(self.budget)}, indent=1) + "\n")
         ended = self.result()
         if ended is not None and ended.status == "budget_exceeded":
+            # before the budget, since a kill in between would leave an end that the same caps do not undo
             (self.path / "result.json").unlink()
+        kept = self._kept() | {"budget": asdict(self.budget)}
+        write_whole(self.path / "run.json", json.dumps(kept, indent=1) + "\n")
+
+    def _kept(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        return found
 
     def save_result(self, result: Result) -> None:
         """Keep how the run ended."""

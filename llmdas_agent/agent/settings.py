@@ -17,7 +17,7 @@ from ..config import data_dir
 from ..errors import InputError, did_you_mean
 from .http_client import is_local
 
-__all__ = ["OPENAI_URL", "ModelSettings", "key_in", "resolve", "settings_file", "withdraw_keys"]
+__all__ = ["OPENAI_URL", "ModelSettings", "key_in", "resolve", "settings_file", "strip_keys", "withdraw_keys"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 MAX_TOKENS = 4096
@@ -175,9 +175,19 @@ def withdraw_keys(*, tracing: bool) -> None:
     tracing : bool
         Whether the key of a tracing service is still needed.
     """
-    for name in [name for name in os.environ if name.endswith("_API_KEY")]:
+    for name in _keys():
         if not (tracing and name.startswith(("LANGSMITH_", "LANGCHAIN_"))):
             del os.environ[name]
+
+
+def strip_keys() -> None:
+    """Take white space from around all keys of the environment, for packages that read their own there."""
+    for name in _keys():
+        os.environ[name] = os.environ[name].strip()
+
+
+def _keys() -> list[str]:
+    return [name for name in os.environ if name.endswith("_API_KEY")]
 
 
 def settings_file() -> Path:

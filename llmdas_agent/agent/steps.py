@@ -123,7 +123,7 @@ class Steps:
             if not made or getattr(error, "code", "not_kept") != "not_kept":
                 raise
         finally:
-            self._tell_spending(before)
+            self._tell_spending(before, kept=bool(made))
         return made
 
     def run(self, state: State) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class Steps:
     def _provenance(self, number: int) -> dict[str, Any]:
         total = spent(self.folder.outbox)
         return {
-            "proposer": self.folder.proposer,
+            "proposer": self.proposer.name,
             "prompts": self.folder.prompts_digest(),
             "spent": str(total) if total.requests else None,
             "run": self.folder.id,
@@ -301,11 +301,11 @@ class Steps:
             "check", f"{verdict.code} {word}: {verdict.message}", round=number, verdict=verdict.model_dump()
         )
 
-    def _tell_spending(self, before: Spending) -> None:
-        """Say what a chat model has cost so far, if one was asked."""
+    def _tell_spending(self, before: Spending, *, kept: bool) -> None:
+        """Say what a chat model has cost so far, if one was asked or an answer of its was kept."""
         now = spent(self.folder.outbox)
-        if now.requests:
-            asked = now.requests - before.requests
+        asked = now.requests - before.requests
+        if asked or (kept and now.requests):
             words = str(now) if asked else f"{now}; nothing more, the answer was kept from before"
             self.tell("spending", words, asked=asked, **now.as_dict())
 

@@ -54,12 +54,13 @@ def _brought(group: TyperGroup) -> dict[str, list[tuple[str, Any]]]:
 
 
 def _imported(name: str, claims: list[tuple[str, Any]]) -> Any:
-    from ..plugins import sole
+    from ..plugins import sole, waiting_for
 
     owner, entry = sole("command", name, claims)
     module, _, attribute = entry.app.partition(":")
     try:
-        app = getattr(importlib.import_module(module), attribute)
+        with waiting_for(owner):
+            app = getattr(importlib.import_module(module), attribute)
         if not isinstance(app, typer.Typer):
             raise TypeError(f"{entry.app} is no typer.Typer")
         return typer.main.get_command(app)

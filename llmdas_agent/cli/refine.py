@@ -193,7 +193,6 @@ def _resumed(
     max_cost: float | None,
     max_tokens: int | None,
 ) -> dict[str, Any]:
-    from ..agent import refinement
     from ..agent.runs import RunFolder
     from ..agent.settings import resolve
 
@@ -207,11 +206,9 @@ def _resumed(
         settings = resolve(model or kept["model"], base_url or kept["base_url"], begun_with=kept)
     elif model or base_url:
         raise typer.BadParameter("this run was begun without a chat model")
-    # for the improver alone, which refuses a cap that it cannot hold; only then is one written down
     folder.allow(**caps)
-    improver = _improver(folder, settings)
-    refinement.allow(folder, **caps)
-    return _walk(folder, improver, settings)
+    # the improver refuses a cap that it cannot hold; the walk writes down what it did not refuse
+    return _walk(folder, _improver(folder, settings), settings)
 
 
 def _refine_one(

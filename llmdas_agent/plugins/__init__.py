@@ -1,7 +1,7 @@
 """Detectors by ``pip install``: the hooks, and the manager that loads each plugin on its own."""
 
 from .hookspecs import CommandEntry, DetectorEntry, hookimpl
-from .loading import BUILTIN, Problem, are_disabled, installed
+from .loading import BUILTIN, Problem, are_disabled, installed, waiting_for
 from .manager import Plugins, load_command_plugins, load_plugins, sole
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "load_command_plugins",
     "load_plugins",
     "sole",
+    "waiting_for",
 ]

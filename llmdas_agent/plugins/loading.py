@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -21,10 +24,14 @@ __all__ = [
     "brings_commands",
     "installed",
     "register",
+    "waiting_for",
 ]
 
 BUILTIN = "llmdas-agent"
 """The distribution that the built-in detectors come with."""
+
+PATIENCE = 5.0
+"""Seconds after which a user is told which plugin a command waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,30 @@ def brings_commands(found: Installed) -> bool:
     return name == "commands" or name.endswith("-commands")
 
 
+@contextmanager
+def waiting_for(plugin: str) -> Iterator[None]:
+    """Keep a plugin's code quiet at work; where it takes long or is interrupted, say on stderr whose it is.
+
+    Parameters
+    ----------
+    plugin : str
+        Its distribution.
+    """
+    way_out = f"`pip uninstall {plugin}` removes it, LLMDAS_DISABLE_PLUGINS=1 goes without any plugin"
+    told = f"still waiting for plugin {plugin}; {way_out}\n"
+    clock = threading.Timer(PATIENCE, lambda: sys.stderr.write(told))
+    clock.daemon = True
+    clock.start()
+    try:
+        with quiet:
+            yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"interrupted while waiting for plugin {plugin}; {way_out}\n")
+        raise
+    finally:
+        clock.cancel()
+
+
 def register(manager: pluggy.PluginManager, found: Installed) -> Problem | None:
     """Load an entry point and register it, or say why it could not be.
 
@@ -104,9 +135,9 @@ def register(manager: pluggy.PluginManager, found: Installed) -> Problem | None:
     name = f"{found.distribution}:{found.entry_point.name}"
     try:
         _refuse_newer(found)
-        with quiet:
+        with waiting_for(found.distribution):
             plugin = found.entry_point.load()
-        manager.register(plugin, name=name)
+            manager.register(plugin, name=name)
         # Called after each one, so that a misspelt hook is blamed on the plugin that has it.
         manager.check_pending()
     except (Exception, SystemExit) as error:  # importing a plugin runs a stranger's code

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from ..errors import PluginError, in_a_line
-from ..quiet import quiet
 from . import builtin, hookspecs
 from .hookspecs import PROJECT, CommandEntry, DetectorEntry
 from .loading import (
@@ -21,6 +20,7 @@ from .loading import (
     brings_commands,
     installed,
     register,
+    waiting_for,
 )
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Plugins:
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             owner = implementation.plugin_name.partition(":")[0]
             try:
-                with quiet:
+                with waiting_for(owner):
                     found = _listed(implementation.function(), kind)
                     if owner != BUILTIN:
                         for item in found:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from langchain_core.messages import AIMessage
 from llmdas_agent.agent import graph
 from llmdas_agent.agent.chat import ChatProposer
 from llmdas_agent.agent.embedded import STRATEGIES, EmbeddedProposer, compose
+from llmdas_agent.agent.models import ChatModel
 from llmdas_agent.agent.outbox import Outbox
 from llmdas_agent.agent.prompts import NAMES, Prompts
 from llmdas_agent.agent.replay import replay
@@ -28,7 +30,7 @@ from llmdas_agent.agent.runs import RunFolder
 from llmdas_agent.agent.settings import ModelSettings
 from llmdas_agent.cards import dump_card
 from llmdas_agent.config import Budget
-from llmdas_agent.errors import ChatModelError
+from llmdas_agent.errors import BudgetExceededError, ChatModelError
 from llmdas_agent.registry import Registry
 from llmdas_agent.report import BlindSpotProfile
 from llmdas_agent.sandbox import check_source
@@ -168,6 +170,12 @@ class TestCandidates:
         assert len(server.asked) == 5
         assert folder.has_report(3)
 
+    def test_a_round_with_the_same_answer_twice_is_replayed(self) -> None:
+        with serve(says(reply(COPIES)), says(reply(COPIES)), says(reply(GOOD))) as server:
+            folder, proposer = begin(server, candidates=3)
+            assert graph.run(folder, proposer).best == 2
+        assert [one.same for one in replay(folder)] == [True, True]
+
     def test_a_round_never_asks_for_more_than_the_budget(self) -> None:
         with serve(says(reply(BROKEN)), says(reply(COPIES)), says(reply(EASY))) as server:
             folder, proposer = begin(server, candidates=8, budget=Budget(max_rounds=2))
@@ -214,6 +222,18 @@ def test_a_fault_ends_as_error_and_the_run_goes_on_later(
     assert json.loads(out)["status"] == "accepted"
 
 
+def test_a_run_that_goes_on_with_another_model_is_told_as_its_and_replayed(
+    command: Command, card_file: Path
+) -> None:
+    with serve(says(reply(COPIES)), answers(402), says(reply(GOOD))) as server:
+        begun = command("add-detector", card_file, "--model", "openai:dear", "--base-url", server.url)
+        assert begun[0] == 12
+        (run,) = {word for word in begun[2].split() if word.startswith("mine-")}
+        assert command("add-detector", "--resume", run, "--model", "openai:cheap")[0] == 0
+    assert Registry().get("mine").provenance["proposer"] == "openai:cheap"
+    assert [one.same for one in replay(RunFolder.find(run))] == [True, True]
+
+
 class TestModelObjects:
     """Any chat model of langchain-core drives the graph, and its run is kept and replayed alike."""
 
@@ -226,6 +246,18 @@ class TestModelObjects:
         first = next(Outbox(folder.path / "outbox").exchanges())
         assert first.request.head == "INVOKE mine"
         assert "# The contract" in json.loads(first.request.body)["messages"][1][1]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [AIMessage("a\ud800b"), AIMessage("a?b", response_metadata={"raw": b"\xff", "safety": object()})],
+        ids=["half a character", "metadata of any kind"],
+    )
+    def test_whatever_one_says_is_kept(self, answer: AIMessage, tmp_path: Path) -> None:
+        model = ChatModel(GenericFakeChatModel(messages=iter([answer])), Outbox(tmp_path), name="mine")
+        assert model.ask([("human", "Write one.")]).text == "a?b"
+        assert model.ask([("human", "Write one.")]).text == "a?b", (
+            "from the outbox: there is no second answer"
+        )
 
     def test_how_it_says_that_it_was_cut(self) -> None:
         for ending in (
@@ -250,6 +282,19 @@ class TestModelObjects:
         result = graph.run(folder, ChatProposer(Small(messages=texts), folder))
         assert (result.status, result.best) == ("accepted", 3)
         assert all(one.same for one in replay(folder))
+
+    def test_one_that_is_slower_than_the_run_may_be(self, tmp_path: Path) -> None:
+        class Slow(GenericFakeChatModel):
+            def _generate(self, messages: Any, *more: Any, **settings: Any) -> Any:
+                time.sleep(0.2)
+                raise TimeoutError("slow")
+
+        model = ChatModel(Slow(messages=iter([])), Outbox(tmp_path), name="mine")
+        with pytest.raises(BudgetExceededError, match="--max-time"):
+            model.ask([("human", "Write one.")], until=time.monotonic() + 0.1)
+        with pytest.raises(ChatModelError) as caught:
+            model.ask([("human", "Write one.")])
+        assert caught.value.code == "timed_out"
 
     def test_what_it_raises_is_told(self) -> None:
         folder = graph.begin(CARD, proposer="mine")

@@ -109,13 +109,45 @@ STATUSES = {
             '{"choices": [{}]}',
             '{"choices": [{"message": null}]}',
             '{"choices": [{"message": {"content": "a"}}]}',
-            '{"choices": [{"message": {"role": "assistant", "content": 17}}]}',
-            '{"choices": [{"message": {"role": "assistant", "content": [17]}}]}',
-            '{"usage": "lots", "choices": [{"message": {"role": "assistant", "content": "a"}}]}',
             '{"data": "none"}',
             '{"choices": ' + 200_000 * "[" + 200_000 * "]" + "}",
         )
     },
+    **{
+        f"malformed: {part}": (
+            _gives(f'{{"choices": [{{"message": {{"role": "assistant", {part}}}}}]}}'),
+            "malformed",
+            1,
+        )
+        for part in (
+            '"content": 17',
+            '"content": [17]',
+            '"content": "a", "tool_calls": "none"',
+            '"content": "a", "tool_calls": [1]',
+            '"content": "a", "tool_calls": [{}]',
+            '"content": "a", "tool_calls": [{"type": "custom", "custom": {"name": "f", "input": "x"}}]',
+            '"content": "a", "tool_calls": [{"function": "f"}]',
+            '"content": "a", "tool_calls": [{"function": {"name": 1, "arguments": "{}"}}]',
+            '"content": "a", "function_call": "f"',
+            '"content": "a", "name": 3',
+            '"content": "a", "role": "tool"',
+        )
+    },
+    **{
+        f"malformed usage: {usage}": (says("a", usage=usage), "malformed", 1)
+        for usage in (
+            "lots",
+            [1],
+            {"prompt_tokens": "12"},
+            {"prompt_tokens": 12, "completion_tokens": "3"},
+            {"prompt_tokens": 1, "completion_tokens": 3, "prompt_tokens_details": "none"},
+        )
+    },
+    "malformed second choice": (
+        _gives('{"choices": [{"message": {"role": "assistant", "content": "a"}}, 3]}'),
+        "malformed",
+        1,
+    ),
     "an error beside an answer": (
         _gives('{"error": "boom", "choices": [{"message": {"role": "assistant", "content": "a"}}]}'),
         "refused_request",
@@ -152,12 +184,21 @@ def test_a_key_that_no_header_may_hold_is_quoted_nowhere(tmp_path: Path) -> None
     assert KEY.get_secret_value() not in str(caught.value) + kept.decode()
 
 
-@pytest.mark.parametrize("name", [one for one in STATUSES if one.startswith("choices that are none")])
+@pytest.mark.parametrize(
+    "name", [one for one in STATUSES if one.startswith(("choices that are none", "malformed"))]
+)
 def test_a_reply_that_was_no_answer_is_asked_for_again(name: str, tmp_path: Path) -> None:
     with serve(STATUSES[name][0], says("hello")) as server:
         fault(server.url, tmp_path)
         assert ask(server.url, tmp_path).text == "hello"
     assert spent(tmp_path).requests == 2
+
+
+def test_what_is_malformed_is_said(tmp_path: Path) -> None:
+    with serve(says("a", usage={"prompt_tokens": "12"})) as server:
+        error = fault(server.url, tmp_path)
+    assert error.what == "the reply is malformed: its usage {'prompt_tokens': '12'}"
+    assert "the run's outbox holds the whole reply" in error.hint
 
 
 @pytest.mark.parametrize("key", ["x", "e", "none", "hello"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -102,6 +103,10 @@ def test_the_detector_is_tried_before_anything_is_proposed(home: Path) -> None:
     with pytest.raises(DetectorError, match="Did you mean 'HBOS'"):
         graph.begin(bad, proposer="scripted")
     assert not (home / "runs").exists()
+
+
+def test_a_run_is_begun_with_the_same_settings_with_and_without_a_trial() -> None:
+    assert inspect.signature(graph.begin) == inspect.signature(graph.create)
 
 
 def test_two_runs_for_one_name_at_once(home: Path) -> None:

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_server import says as answers_with
-from fake_server import serve
+from fake_server import serve, stalls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmdas_agent.agent.embedded import STRATEGIES, compose
 from llmdas_agent.agent.outbox import Outbox
-from llmdas_agent.agent.refinement import Arena, Outcome, allow, begin, refine, stale, walk
+from llmdas_agent.agent.refinement import Arena, Outcome, begin, refine, stale, walk
 from llmdas_agent.agent.refinement.archive import Archive, Entry, frontier
 from llmdas_agent.agent.refinement.asking import ChatImprover
 from llmdas_agent.agent.refinement.breeding import Breeder, Genome
@@ -293,10 +293,11 @@ def test_a_run_that_ended_goes_on_under_higher_caps(mediocre: Synthesizer) -> No
     Registry().add(mediocre)
     folder = begin(mediocre, improver="stubborn", budget=Budget(1, 1e6))
     assert refine(folder, _Stubborn(), arena=TINY).rounds == 1
-    allow(folder, max_rounds=None)
+    folder.allow(max_rounds=None)
     assert refine(folder, _Stubborn(), arena=TINY).rounds == 1
-    allow(folder, max_rounds=3)
-    assert refine(RunFolder(folder.path), _Stubborn(), arena=TINY).rounds == 3
+    folder.allow(max_rounds=3)
+    assert refine(folder, _Stubborn(), arena=TINY).rounds == 3
+    assert RunFolder(folder.path).budget.max_rounds == 3
 
 
 def test_an_incumbent_that_does_not_pass_gives_way_to_one_that_does(mediocre: Synthesizer) -> None:
@@ -305,8 +306,9 @@ def test_an_incumbent_that_does_not_pass_gives_way_to_one_that_does(mediocre: Sy
     fine = mediocre.report.model_copy(update={"program_digest": broken.program.digest})
     incumbent = replace(mediocre, proposal=broken, report=fine)
     Registry().add(incumbent)
-    folder = begin(incumbent, improver="embedded", budget=Budget(1, 1e6))
+    folder = begin(incumbent, improver="openai:fake", budget=Budget(1, 1e6))
     outcome = refine(folder, Breeder(), arena=TINY)
+    assert Registry().get("hbos").provenance["proposer"] == "embedded", "who went on with the run"
     assert outcome.before is None
     assert (outcome.status, outcome.duel) == ("replaced", None)
     assert "which the incumbent does not" in outcome.reason
@@ -486,6 +488,22 @@ def test_a_cap_on_tokens_ends_the_search_before_it_is_passed(mediocre: Synthesiz
     assert "tokens are spent" in outcome.stopped
     assert outcome.status == "kept"
     assert 0 < outcome.spending["tokens_read"] + outcome.spending["tokens_written"] <= 50_000
+
+
+def test_a_chat_model_is_waited_for_no_longer_than_the_time_of_the_search(mediocre: Synthesizer) -> None:
+    with serve(stalls) as server:
+        settings = ModelSettings("openai", "fake", server.url)
+        Registry().add(mediocre)
+        folder = begin(mediocre, improver=settings.id, budget=Budget(0, 1e6), model=settings.as_dict())
+        refine(folder, ChatImprover(settings, folder), arena=TINY)
+        (incumbents,) = rounds_of(folder)
+        folder.allow(max_rounds=5, max_seconds=incumbents.seconds + 2)
+        began = time.monotonic()
+        outcome = refine(folder, ChatImprover(settings, folder), arena=TINY)
+        assert 2 < time.monotonic() - began < 20
+        assert len(server.asked) == 1
+    assert (outcome.status, outcome.rounds) == ("kept", 0)
+    assert "the run's time was over before the chat model had answered" in outcome.stopped
 
 
 def test_a_synthesizer_is_verified_again_when_versions_change_and_only_then(

@@ -158,6 +158,17 @@ def test_another_provider_whose_own_package_is_missing(spec: str, said: str, tmp
         connect(settings, Outbox(tmp_path))
 
 
+def test_white_space_around_another_providers_key_is_none_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOBODY_API_KEY", "sk-canary\r\n")
+    settings = resolve("nobody:x")
+    assert settings is not None
+    with pytest.raises(InputError):  # there is no such package; it would read its key right then
+        connect(settings, Outbox(tmp_path))
+    assert os.environ["NOBODY_API_KEY"] == "sk-canary"
+
+
 def test_every_request_has_its_limits(tmp_path: Path) -> None:
     with serve(says("hello")) as server:
         settings = ModelSettings("openai", "fake", server.url, max_tokens=77, timeout=9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from llmdas_agent.agent import graph
 from llmdas_agent.agent.chat import ChatProposer
 from llmdas_agent.agent.estimate import CHARACTERS_PER_TOKEN, estimate
 from llmdas_agent.agent.replay import replay
-from llmdas_agent.agent.runs import RunFolder
+from llmdas_agent.agent.runs import Result, RunFolder
 from llmdas_agent.agent.settings import ModelSettings
 from llmdas_agent.config import Budget
 from llmdas_agent.registry import Registry
@@ -129,6 +130,22 @@ def test_a_run_that_goes_on_keeps_the_caps_that_are_not_named(command: Command, 
         assert not server.asked
 
 
+def test_killed_while_a_higher_cap_is_written_down_a_run_goes_on_under_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = graph.create(CARD, proposer="embedded", budget=Budget(max_tokens=10))
+    folder.save_result(Result("budget_exceeded", "10 tokens are spent", None, 1.0))
+    folder.allow(max_tokens=20)
+    for moment in ("unlink", "replace"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Path, moment, lambda *_: signal.raise_signal(signal.SIGINT))
+            folder.keep_budget()
+    again = RunFolder(folder.path)
+    again.allow(max_tokens=20)
+    again.keep_budget()
+    assert again.result() is None
+
+
 @pytest.mark.parametrize("first", [stalls, answers(429, retry_after="40")], ids=["silent", "busy"])
 def test_a_server_that_does_not_answer_ends_the_run_in_its_time(first: Step) -> None:
     with serve(first) as server:
@@ -167,6 +184,15 @@ def test_what_was_kept_costs_nothing_and_is_said_to() -> None:
         replay(folder, listen=lambda event: events.append(event.message))
         assert len(server.asked) == 2
     assert len([one for one in events if "nothing more, the answer was kept" in one]) == 2
+
+
+def test_a_question_that_a_cap_kept_back_is_not_told_as_one_that_was_kept() -> None:
+    with serve(says(reply(COPIES), usage=usage(9000, 1000))) as server:
+        folder = begin(server, Budget(max_tokens=19_000))
+        result = walk(folder, server)
+        assert (result.status, len(server.asked)) == ("budget_exceeded", 1)
+    told = [json.loads(line) for line in (folder.path / "journal.jsonl").read_text().splitlines()]
+    assert [line["data"]["asked"] for line in told if line["step"] == "spending"] == [1]
 
 
 def test_the_outbox_says_what_it_cost(command: Command) -> None:

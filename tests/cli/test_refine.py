@@ -170,6 +170,15 @@ def test_a_cap_that_is_refused_is_not_written_down(cli: Cli, hbos: Synthesizer) 
     assert (folder.path / "run.json").read_bytes() == before
 
 
+def test_a_refinement_at_work_keeps_its_caps(cli: Cli, hbos: Synthesizer, home: Path) -> None:
+    folder = begin(hbos, improver="embedded", budget=Budget(1, 60.0))
+    before = (folder.path / "run.json").read_bytes()
+    with only_one(home / "runs" / ".hbos.lock", "run for 'hbos'"):
+        ended = cli("refine", "--resume", folder.id, "--rounds", "5")
+    assert ended.returncode == 9
+    assert (folder.path / "run.json").read_bytes() == before
+
+
 def test_the_live_view_shows_best_frontier_and_spending(hbos: Synthesizer) -> None:
     view = RefineView(console(stderr=True), "hbos")
     with view:

@@ -3,6 +3,6 @@
 from .duel import Duel
 from .outcome import Outcome
 from .quality import Arena
-from .walk import allow, begin, refine
+from .walk import begin, refine
 
-__all__ = ["Arena", "Duel", "Outcome", "allow", "begin", "refine"]
+__all__ = ["Arena", "Duel", "Outcome", "begin", "refine"]

@@ -9,6 +9,7 @@ from ...programs import Proposal
 from ...report import VerificationReport
 from ...verification.score import NEEDED
 from ..chat import ChatProposer, Messages, profile_text, read_proposal, report_text, said
+from ..models import Answer
 from .improvers import Task
 
 __all__ = ["ChatImprover"]
@@ -25,19 +26,23 @@ class ChatImprover(ChatProposer):
         ChatModelError
             When no answer comes.
         BudgetExceededError
-            When asking could pass a cap.
+            When asking could pass a cap, or the time is over.
         """
         try:
-            answer = self._model.ask(self._question(task, alone=False), attempt=task.asking)
+            answer = self._ask_about(task, alone=False)
         except ChatModelError as error:
             if error.code != "too_long" or task.other is None:
                 raise
             # a smaller context than most: the program to be improved matters most
-            answer = self._model.ask(self._question(task, alone=True), attempt=task.asking)
+            answer = self._ask_about(task, alone=True)
         return read_proposal(answer)
 
+    def _ask_about(self, task: Task, *, alone: bool) -> Answer:
+        return self._model.ask(self._question(task, alone=alone), attempt=task.asking, until=task.until)
+
     def _question(self, task: Task, *, alone: bool) -> Messages:
-        messages = self.opening(task.card, self._described(task.card), profile_text(task.profile))
+        described = self._described(task.card, task.until)
+        messages = self.opening(task.card, described, profile_text(task.profile))
         other, report = task.other, task.parent.report
         assert report is not None
         comparison = ""

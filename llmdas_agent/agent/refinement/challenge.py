@@ -142,7 +142,9 @@ def ranked(contenders: Sequence[Entry], measured: Mapping[int, Quality]) -> list
     return sorted(filter(may, contenders), key=lambda entry: (-measured[entry.number].mean, entry.number))
 
 
-def register(folder: RunFolder, found: Challenge, rounds: int, registry: Registry) -> Synthesizer:
+def register(
+    folder: RunFolder, found: Challenge, improver: str, rounds: int, registry: Registry
+) -> Synthesizer:
     """Register the winner of a challenge.
 
     Parameters
@@ -151,6 +153,8 @@ def register(folder: RunFolder, found: Challenge, rounds: int, registry: Registr
         The run.
     found : Challenge
         One that was won.
+    improver : str
+        Name of who wrote the programs last; a run may go on with another model.
     rounds : int
         How many rounds the search took.
     registry : Registry
@@ -164,7 +168,7 @@ def register(folder: RunFolder, found: Challenge, rounds: int, registry: Registr
     assert found.report is not None
     incumbent = found.incumbent
     provenance = {
-        "proposer": folder.proposer,
+        "proposer": improver,
         "prompts": folder.prompts_digest(),
         "run": folder.id,
         "attempt": found.entry.number,

@@ -35,6 +35,8 @@ class Task:
         Source of chance.
     asking : str
         Name of this asking, unique in the run's folder; see `Brief`.
+    until : float
+        When the time of the search is over, by `time.monotonic`.
     """
 
     card: DetectorCard
@@ -44,6 +46,7 @@ class Task:
     known: frozenset[str]
     rng: np.random.Generator
     asking: str
+    until: float
 
 
 class Improver(Protocol):

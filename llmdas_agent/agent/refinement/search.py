@@ -45,6 +45,9 @@ Parents = tuple[Entry, ...]
 
 Stop = Literal["rounds", "time", "tokens", "cost", "no progress", "nothing left"]
 
+_SPENT: dict[str, Stop] = {"--max-time": "time", "--max-tokens": "tokens", "--max-cost": "cost"}
+"""What is spent, by where a `BudgetExceededError` says that it was capped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -102,7 +105,7 @@ class Search:
     ) -> None:
         self.folder = folder
         self.archive = Archive(folder)
-        self._improver = improver
+        self.improver = improver
         self._shown = shown
         self._apart = apart
         self._listen = listen
@@ -135,12 +138,15 @@ class Search:
         if self._listen is not None:
             self._listen(event)
 
+    @property
+    def _seconds_left(self) -> float:
+        return self.folder.budget.max_seconds - sum(one.seconds for one in self._rounds)
+
     def _stop(self) -> tuple[Stop, str] | None:
         budget, rounds = self.folder.budget, len(self._rounds) - 1
         if rounds >= budget.max_rounds:
             return "rounds", f"{rounds} rounds were walked"
-        seconds = sum(one.seconds for one in self._rounds)
-        if seconds >= budget.max_seconds:
+        if self._seconds_left <= 0:
             return "time", f"{budget.max_seconds:g} s are spent"
         best = [one.quality or 0.0 for one in self._rounds]
         if rounds >= PATIENCE and max(best[:-PATIENCE], default=0.0) >= best[-1]:
@@ -149,32 +155,32 @@ class Search:
 
     def _round(self, number: int) -> tuple[Stop, str] | None:
         began = time.monotonic()
-        stop = self._propose(number) if number else None
+        stop = self._propose(number, until=began + self._seconds_left) if number else None
         for entry in self.archive.of_round(number):
             if entry.report is None:
                 self._check(entry)
         self._measure([one for one in self.archive.of_round(number) if one.accepted and one.quality is None])
         if number and stop is None and not self.archive.of_round(number):
-            stop = "nothing left", f"{self._improver.name} has nothing left to try"
+            stop = "nothing left", f"{self.improver.name} has nothing left to try"
         if self.archive.of_round(number):
             self._finish(number, time.monotonic() - began)
         return stop
 
-    def _propose(self, number: int) -> tuple[Stop, str] | None:
+    def _propose(self, number: int, *, until: float) -> tuple[Stop, str] | None:
         """Keep the round's new programs; return why no more could be asked for, if so."""
         there = {entry.child for entry in self.archive.of_round(number)}
         for child in range(1, CHILDREN + 1):
             if child in there:
                 continue
             try:
-                self._propose_one(number, child)
+                self._propose_one(number, child, until)
             except BudgetExceededError as error:
-                return ("tokens" if error.where == "--max-tokens" else "cost"), error.what
+                return _SPENT[error.where], error.what
         return None
 
-    def _propose_one(self, number: int, child: int) -> None:
+    def _propose_one(self, number: int, child: int, until: float) -> None:
         both = pair(self.archive, number) if child == CHILDREN else None
-        proposal, parents = _joined(*both) if both else self._improved(number, child)
+        proposal, parents = _joined(*both) if both else self._improved(number, child, until)
         if proposal is None or proposal.program.digest in self.archive.digests:
             return
         numbers = tuple(parent.number for parent in parents)
@@ -185,7 +191,7 @@ class Search:
         told = "an answer without a program" if proposal.problem else proposal.strategy
         self.tell("program", f"{entry.number} from {made_from}: {told}", number=entry.number, parents=numbers)
 
-    def _improved(self, number: int, child: int) -> tuple[Proposal | None, Parents]:
+    def _improved(self, number: int, child: int, until: float) -> tuple[Proposal | None, Parents]:
         """Return what the improver makes of a program, and the programs that it read."""
         rng = np.random.default_rng([self.folder.seed, number, child])
         parent, other = choose(self.archive, number, rng)
@@ -196,8 +202,8 @@ class Search:
         )
         asking = f"refine {number}.{child}"
         before = spent(self.folder.outbox)
-        task = Task(self.folder.card(), self.folder.profile(), parent, other, known, rng, asking)
-        proposal = self._improver.improve(task)
+        task = Task(self.folder.card(), self.folder.profile(), parent, other, known, rng, asking, until)
+        proposal = self.improver.improve(task)
         after = spent(self.folder.outbox)
         if after.requests:
             self.tell("spending", str(after), asked=after.requests - before.requests, **after.as_dict())

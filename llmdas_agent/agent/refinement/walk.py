@@ -35,7 +35,7 @@ from .outcome import Outcome
 from .quality import Arena
 from .search import Search, rounds_of
 
-__all__ = ["allow", "begin", "refine"]
+__all__ = ["begin", "refine"]
 
 
 def begin(
@@ -93,7 +93,8 @@ def refine(
     Parameters
     ----------
     folder : RunFolder
-        From `begin`, or a run that was interrupted; one that has ended is not walked again.
+        From `begin`, or a run that was interrupted; one that has ended goes on only where it is allowed
+        other than before and its program has not won.
     improver : Improver
         Who writes the programs.
     registry : Registry, optional
@@ -119,28 +120,13 @@ def refine(
     lock = data_dir() / "runs" / f".{folder.detector}.lock"
     with only_one(lock, f"run for '{folder.detector}'"):
         ended = Outcome.read(folder)
-        if ended is not None:
+        if folder.budget != folder.kept_budget and (ended is None or ended.status != "replaced"):
+            (folder.path / "outcome.json").unlink(missing_ok=True)
+            Duel.set_aside(folder)
+            folder.keep_budget()
+        elif ended is not None:
             return ended
         return _walk(folder, improver, registry or Registry(), listen, arena or Arena())
-
-
-def allow(folder: RunFolder, **caps: float | None) -> None:
-    """Change what a run may spend from now on, so that one that has ended can go on.
-
-    Parameters
-    ----------
-    folder : RunFolder
-        The run; nothing changes for one whose program has won.
-    **caps : float or None
-        Fields of `Budget`; those that are None stay as they are.
-    """
-    ended = Outcome.read(folder)
-    if all(cap is None for cap in caps.values()) or (ended is not None and ended.status == "replaced"):
-        return
-    folder.allow(**caps)
-    folder.keep_budget()
-    (folder.path / "outcome.json").unlink(missing_ok=True)
-    Duel.set_aside(folder)
 
 
 def _walk(
@@ -175,7 +161,7 @@ def _challenged(search: Search, found: Challenge, registry: Registry, stopped: s
         search.tell("duel", f"program {found.entry.number} {found.duel}", **asdict(found.duel))
     if found.won:
         assert found.entry is not None
-        made = register(folder, found, len(rounds_of(folder)) - 1, registry)
+        made = register(folder, found, search.improver.name, len(rounds_of(folder)) - 1, registry)
         search.tell("registered", f"program {found.entry.number}", folder=str(made.folder))
     status, reason = _told(found)
     return _outcome(folder, status, reason, stopped, found.entry.number if found.entry else None)
