@@ -131,6 +131,6 @@ def is_missing(value: Any) -> bool:
 
 def _kind(dtype: Any) -> str:
     """Return "time" or "truth" for a column that is not seen to be one once it is numbers."""
-    if dtype in (nw.Date, nw.Datetime) or getattr(dtype, "kind", "") == "M":
-        return "time"
-    return "truth" if dtype in (nw.Boolean, np.bool_) else ""
+    if isinstance(dtype, np.dtype):  # to numpy, any class equals the type of objects
+        return {"M": "time", "b": "truth"}.get(dtype.kind, "")
+    return "time" if dtype in (nw.Date, nw.Datetime) else "truth" if dtype == nw.Boolean else ""
