@@ -16,15 +16,12 @@ from numpy.typing import NDArray
 
 from ..errors import TableError, did_you_mean
 from ..files import write_whole
+from .spelling import typed
 
-__all__ = ["TableFile", "named_in_errors", "nearly_numbers", "read_table", "scores_table", "write_table"]
-
-NULL_SPELLINGS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "?", "#N/A")
+__all__ = ["TableFile", "named_in_errors", "read_table", "scores_table", "write_table"]
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _SEPARATORS = ",;\t|"
-_TRUE_FALSE = ("true", "false")
-_NEARLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,14 @@ def read_table(
     id_column: str | None = None,
     drop: Sequence[str] = (),
     words: Collection[str] = (),
+    times: Collection[str] = (),
 ) -> TableFile:
     """Read a table with a header.
 
-    A column is a number where every value in the whole file is one, true or false where every value is, and
-    text otherwise. Empty fields and the usual spellings of a missing value (`NULL_SPELLINGS`) are missing;
-    blank lines are skipped. A ``.csv`` may be separated by commas, semicolons, tabs or bars; where it is by
+    A column is a number where every value in the whole file is one, true or false where every value is, a
+    time where every value is one in ISO 8601 (``2024-01-31``, ``2024-01-31T23:59:59+01:00``), and text
+    otherwise. Empty fields and the usual spellings of a missing value (`NULL_SPELLINGS`) are missing; blank
+    lines are skipped. A ``.csv`` may be separated by commas, semicolons, tabs or bars; where it is by
     semicolons, a comma is a decimal point.
 
     Parameters
@@ -67,6 +66,8 @@ def read_table(
         Columns to be left out.
     words : collection of str
         Columns of text that stay text whatever this file's rows look like, as those fitted were.
+    times : collection of str
+        Columns that have to be times, as those fitted were.
 
     Returns
     -------
@@ -96,7 +97,10 @@ def read_table(
     frame = frame.drop(*drop, *([] if id_column is None or id_column in drop else [id_column]))
     if not frame.width:
         raise TableError("has no column left to look at", where=str(path), hint="Drop fewer columns")
-    return TableFile(_typed(frame, words, separator) if separator else frame, ids)
+    if separator:
+        with named_in_errors(path):
+            frame = typed(frame, words=words, times=times, comma_is_point=separator == ";")
+    return TableFile(frame, ids)
 
 
 @contextmanager
@@ -107,28 +111,6 @@ def named_in_errors(path: Path) -> Iterator[None]:
     except TableError as error:
         column = "" if error.where == "table" else f": {error.where}"
         raise TableError(error.what, where=f"{path}{column}", hint=error.hint) from None
-
-
-def nearly_numbers(frame: pl.DataFrame) -> dict[str, str]:
-    """Return columns of text in which nine values of ten are numbers, each with the first that is none.
-
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        As `read_table` gives it.
-
-    Returns
-    -------
-    dict of str to str
-        A value for each such column: most often a slip that made words of its numbers.
-    """
-    found = {}
-    for column in frame.select(pl.col(pl.String)):
-        known = column.drop_nulls()
-        odd = known.filter(known.cast(pl.Float64, strict=False).is_null())
-        if 0 < len(odd) <= (1 - _NEARLY) * len(known):
-            found[column.name] = str(odd[0])
-    return found
 
 
 def scores_table(
@@ -263,32 +245,6 @@ def _check_header(path: Path, header: list[str]) -> None:
             )
         if header.index(name) != position - 1:
             raise TableError(f"has two columns named '{name}'", where=f"{path}:1", hint="Rename one of them")
-
-
-def _typed(frame: pl.DataFrame, words: Collection[str], separator: str) -> pl.DataFrame:
-    return frame.with_columns(
-        [
-            _known(series) if series.name in words else _typed_column(_known(series), separator)
-            for series in frame
-        ]
-    )
-
-
-def _known(series: pl.Series) -> pl.Series:
-    """Return the words of a column, None where one is missing."""
-    words = series.cast(pl.String).str.strip_chars()
-    return words.set(words.is_in(NULL_SPELLINGS), None)
-
-
-def _typed_column(words: pl.Series, separator: str) -> pl.Series:
-    pointed = words.str.replace(",", ".", literal=True) if separator == ";" else words
-    numbers = pointed.cast(pl.Float64, strict=False)
-    if numbers.null_count() == words.null_count():
-        return numbers
-    lowered = words.str.to_lowercase()
-    if lowered.is_in(_TRUE_FALSE).all():
-        return lowered == "true"
-    return words
 
 
 def _separator(header: str) -> str:

@@ -152,6 +152,25 @@ def test_a_file_is_read_as_the_one_fitted_was(cli: Cli, copy: Path) -> None:
     np.testing.assert_allclose(told["numbers"], told["branches"][alike], rtol=1e-9)
 
 
+def test_dates_of_a_csv_are_the_times_of_a_parquet(cli: Cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    days = pl.Series("day", rng.integers(0, 900, 120)).cast(pl.Date)
+    table = pl.DataFrame({"x": rng.normal(size=120), "day": days}).with_row_index("row")
+    table.write_csv(tmp_path / "t.csv")
+    table.write_parquet(tmp_path / "t.parquet")
+    ended = cli("fit", "ecod", "t.csv", "--output", "model", "--json")
+    assert json.loads(ended.stdout)["time_columns"] == ["day"]
+    assert ended.stderr.count("\n") == 1
+    assert "t.csv: column 'row' counts on from row to row" in ended.stderr
+    assert cli("score", "model", "t.csv").stdout == cli("score", "model", "t.parquet").stdout
+    slip = (tmp_path / "t.csv").read_text().replace(str(days[7]), "3/4/1971")
+    (tmp_path / "slip.csv").write_text(slip)
+    refused = cli("score", "model", "slip.csv")
+    assert refused.returncode == 3
+    assert "slip.csv: column 'day': held times" in refused.stderr
+    assert "'3/4/1971' in row" in refused.stderr
+
+
 def test_a_column_without_values_is_ignored_and_named(cli: Cli, copy: Path) -> None:
     table = pl.read_csv(copy / "normal.csv").with_columns(nothing=pl.lit(None))
     table.write_csv(copy / "hollow.csv")

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import datetime as dt
+import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import polars as pl
 import pytest
 
 from llmdas_agent.enhance import read_table, scores_table, write_table
-from llmdas_agent.enhance.files import nearly_numbers
+from llmdas_agent.enhance.spelling import counters, slips
 from llmdas_agent.errors import StorageError, TableError
 
 
@@ -74,7 +77,75 @@ def test_a_slip_that_makes_words_of_numbers_is_found(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     rows = "\n".join(f"{n},{n}a,{n},{'x' if n % 5 else n}" for n in range(40))
     path.write_text(f"amount,code,whole,half\n{rows}\n12.5 EUR,1a,7,x\n")
-    assert nearly_numbers(read_table(path).frame) == {"amount": "12.5 EUR"}
+    assert slips(read_table(path).frame) == {"amount": ("12.5 EUR", "number")}
+    days = "\n".join(f"2024-01-{day:02}" for day in range(1, 31))
+    path.write_text(f"day\n{days}\n2024-02-30\n")
+    assert slips(read_table(path).frame) == {"day": ("2024-02-30", "time")}
+
+
+def when(path: Path, *values: str, times: Collection[str] = ()) -> pl.Series:
+    """Write a column of dates and read it."""
+    path.write_text("\n".join(["x,when", *(f"{row},{value}" for row, value in enumerate(values))]) + "\n")
+    return read_table(path, times=times).frame["when"]
+
+
+def test_dates_and_times_in_iso_8601_are_times(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    read = when(path, "2024-01-31", "", " 2024-02-01 13:05", "2024-02-01T13:05:59.25")
+    day = dt.datetime(2024, 1, 31)
+    later = day + dt.timedelta(days=1, hours=13, minutes=5)
+    assert read.to_list() == [day, None, later, later + dt.timedelta(seconds=59.25)]
+    in_utc = when(path, "2024-01-31T00:00Z", "2024-01-31 02:00:00+02:00", "2024-01-30 19:00:00-05")
+    assert in_utc.to_list() == [dt.datetime(2024, 1, 31, tzinfo=dt.UTC)] * 3
+    frame = pl.DataFrame({"x": [1.0, 2.0, 3.0], "when": [day, later, None]})
+    frame.write_csv(path)
+    frame.write_parquet(tmp_path / "t.parquet")
+    assert read_table(path).frame.equals(read_table(tmp_path / "t.parquet").frame)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "31/01/2024",
+        "20240131",
+        "2024-1-31",
+        "2024-02-30",
+        "2024-01-31T10",
+        "2024-01-31T10:00Z",
+        "monday",
+        "2024",
+    ],
+)
+def test_what_is_no_such_time_makes_a_column_of_words(tmp_path: Path, other: str) -> None:
+    assert when(tmp_path / "t.csv", "2024-01-31", other).to_list() == ["2024-01-31", other]
+
+
+def test_a_column_of_times_stays_one_or_says_which_value_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    assert when(path, "", "NA", times=["when"]).dtype == pl.Datetime("us")
+    for other in ("31/01/2024", "20240131", "2024-01-31T10:00+01:00"):
+        with pytest.raises(
+            TableError, match=r"column 'when': held times .* '" + re.escape(other) + "' in row 3"
+        ):
+            when(path, "2024-01-31", "2024-01-31 10:00", other, times=["when"])
+
+
+def test_what_counts_on_from_row_to_row_is_found(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    day = dt.datetime(2024, 1, 1)
+    clock = [day + dt.timedelta(days=row // 5) for row in range(40)]
+    frame = pl.DataFrame(
+        {
+            "index": range(40),
+            "falling": range(40, 0, -1),
+            "clock": clock,
+            "born": rng.permutation(clock),
+            "sorted": sorted(rng.integers(0, 9, 40)),
+            "one": [1.0] + [None] * 39,
+            "same": [day] * 40,
+        }
+    )
+    assert counters(frame) == ["index", "falling", "clock"]
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,39 @@ def test_times_of_polars_are_numbers() -> None:
     assert Z[3, 1] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("day", [20240101], "column 'day': held times when it was fitted and holds numbers now"),
+        ("day", ["2024-01-01"], "column 'day': held times when it was fitted and holds text now"),
+        ("year", [dt.date(2024, 1, 1)], "column 'year': held numbers when it was fitted and holds times now"),
+        ("word", [dt.date(2024, 1, 1)], "column 'word': held text when it was fitted and holds times now"),
+    ],
+)
+def test_times_are_taken_for_nothing_else(column: str, values: list[object], message: str) -> None:
+    fitted = pl.DataFrame(
+        {"day": [dt.date(2024, 1, 1), dt.date(2024, 1, 9)], "year": [2023, 2024], "word": ["a", "b"]}
+    )
+    encoder = TableEncoder().fit(fitted)
+    assert (encoder.times_, encoder.words_) == (("day",), ("word",))
+    with pytest.raises(TableError, match=message):
+        encoder.transform(fitted[:1].with_columns(pl.Series(column, values)))
+    nothing = encoder.transform(fitted.with_columns(pl.lit(None).alias(column)))
+    assert np.isfinite(nothing).all()
+
+
+def test_text_among_numbers_is_named_where_it_stands() -> None:
+    encoder = TableEncoder().fit(pl.DataFrame({"x": [1.0, 2.0]}))
+    with pytest.raises(TableError, match=r"'n\.k\.' in row 3"):
+        encoder.transform(pl.DataFrame({"x": ["1", None, "n.k.", "2"]}))
+
+
+def test_no_rows_are_refused_whatever_the_columns(mixed: pl.DataFrame) -> None:
+    for table in (mixed, mixed.select("size").to_numpy()):
+        with pytest.raises(TableError, match=r"table: has no rows\. Give at least one"):
+            TableEncoder().fit(table).transform(table[:0])
+
+
 def test_made_rows_are_snapped_to_what_the_columns_can_hold(mixed: pl.DataFrame) -> None:
     encoder = TableEncoder().fit(mixed)
     Z = encoder.transform(mixed)
@@ -141,6 +174,12 @@ def test_decoding_undoes_encoding(mixed: pl.DataFrame) -> None:
     np.testing.assert_allclose(decoded["size"], mixed["size"].to_numpy())
     assert list(decoded["colour"]) == mixed["colour"].to_list()
     assert list(decoded) == mixed.columns
+
+
+def test_numbers_in_an_array_of_objects_are_decoded_as_numbers() -> None:
+    X = np.array([[1.5, "a"], [2.5, "b"], [4.5, "a"]], dtype=object)
+    encoder = TableEncoder().fit(X)
+    assert list(encoder.decode(encoder.transform(X))["column_0"]) == [1.5, 2.5, 4.5]
 
 
 def test_columns_without_a_value_are_left_out_by_name() -> None:
