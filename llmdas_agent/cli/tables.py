@@ -92,7 +92,7 @@ def _warn_of_columns(frame: pl.DataFrame, table: Path) -> None:
     from ..enhance.spelling import counters, slips
 
     told = {
-        column: f"is read as words, since '{odd:.40}' is no {kind} and nearly all else is. "
+        column: f"is read as words, since '{odd:.40}' is no {kind} as it stands. "
         "Correct it, or leave it empty"
         for column, (odd, kind) in slips(frame).items()
     } | {

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import polars as pl
@@ -209,17 +210,17 @@ def _checked_lines(path: Path) -> tuple[str, list[int]]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             separator = "\t" if _suffix(path) == ".tsv" else _separator(stream.readline())
             stream.seek(0)
-            reader = csv.reader(stream, delimiter=separator, strict=True)
-            header = next(reader, [])
+            records = _records(path, stream, separator)
+            _, header = next(records, ("", []))
             _check_header(path, header)
             blank = []
-            for row, fields in enumerate(reader):
+            for row, (where, fields) in enumerate(records):
                 if not fields:
                     blank.append(row)
                 elif len(fields) != len(header):
                     raise TableError(
                         f"has {len(fields)} fields where the header has {len(header)}",
-                        where=f"{path}:{reader.line_num}",
+                        where=where,
                         hint="Correct the line; text that holds the separator belongs in double quotes",
                     )
             return separator, blank
@@ -227,13 +228,51 @@ def _checked_lines(path: Path) -> tuple[str, list[int]]:
         raise TableError(
             "is not UTF-8 text", where=_line_of_bad_byte(path), hint="Save it as UTF-8"
         ) from None
-    except csv.Error as error:
-        raise TableError(f"cannot be read as a table: {error}", where=f"{path}:{reader.line_num}") from None
+
+
+def _records(path: Path, stream: TextIO, separator: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield file and line, and the fields, of each record, having seen that polars will read the same.
+
+    Python's reader takes quotes within a field for letters and a lone CR for a line end, polars does not.
+    """
+    part = re.escape(separator)
+    field = rf'(?:"[^"]*(?:""[^"]*)*"|[^"{part}]*)'
+    sound = re.compile(rf"{field}(?:{part}{field})*")
+    lines: list[str] = []
+    reader = csv.reader(_kept(stream, lines), delimiter=separator, strict=True)
+    while True:
+        where = f"{path}:{reader.line_num + 1}"
+        lines.clear()
+        try:
+            fields = next(reader, None)
+        except csv.Error:
+            raise _stray_quote(where) from None
+        if fields is None:
+            return
+        text = "".join(lines)
+        if text.endswith("\r"):
+            raise TableError("ends in a CR without LF", where=where, hint="Save it with LF or CRLF line ends")
+        if '"' in text and not sound.fullmatch(text.rstrip("\r\n")):
+            raise _stray_quote(where)
+        yield where, fields
+
+
+def _stray_quote(where: str) -> TableError:
+    hint = 'Enclose the whole field in double quotes, and write "" for each within it'
+    return TableError("has a quote that opens or closes no field", where=where, hint=hint)
+
+
+def _kept(stream: TextIO, lines: list[str]) -> Iterator[str]:
+    """Yield lines, each after it was put into a list."""
+    for line in stream:
+        lines.append(line)
+        yield line
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     if not any(header):
-        raise TableError("is empty", where=str(path), hint="Give a table with a header and rows")
+        what = "has nothing in its first line" if path.stat().st_size else "is empty"
+        raise TableError(what, where=str(path), hint="Give a table with a header and rows")
     if any("\x00" in name for name in header):
         raise TableError("is not a table of text", where=str(path), hint="Give CSV, TSV or Parquet")
     for position, name in enumerate(header, 1):

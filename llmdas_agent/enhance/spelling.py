@@ -18,6 +18,8 @@ _NEARLY = 0.9
 _ENOUGH = 10
 _ISO_TIME = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$"
 """Date; hours and minutes; seconds; offset from UTC."""
+_WRITTEN_OUT = r"^[$€£]? ?[+-]?\d{1,3}(?:[.,' ]\d{3})*(?:[.,]\d+)? ?[$€£%]?$"
+"""A number as for a reader: 1,234.50 or 12 %."""
 
 
 def typed(
@@ -52,7 +54,9 @@ def typed(
 
 
 def slips(frame: pl.DataFrame) -> dict[str, tuple[str, str]]:
-    """Return columns of text in which nine values of ten are numbers, or times, and the first that is none.
+    """Return columns of text that were most likely meant as numbers or times.
+
+    In them nine values of ten are, or all are numbers written out, as with separators or a currency.
 
     Parameters
     ----------
@@ -62,15 +66,17 @@ def slips(frame: pl.DataFrame) -> dict[str, tuple[str, str]]:
     Returns
     -------
     dict of str to (str, str)
-        For each such column a value, most often a slip that made words of all others, and what those are.
+        For each such column the first value that is none, and what the column was meant as.
     """
     found = {}
     for column in frame.select(pl.col(pl.String)):
         known = column.drop_nulls()
+        written_out = known.str.contains(_WRITTEN_OUT).all()
         for kind, read in [("number", known.cast(pl.Float64, strict=False)), ("time", _as_times(known))]:
             odd = known.filter(read.is_null())
-            if 0 < len(odd) <= (1 - _NEARLY) * len(known):
+            if 0 < len(odd) <= (1 - _NEARLY) * len(known) or (kind == "number" and written_out):
                 found[column.name] = (str(odd[0]), kind)
+                break
     return found
 
 

@@ -132,7 +132,10 @@ def test_a_word_among_numbers_is_told(cli: Cli, copy: Path) -> None:
     ended = cli("fit", "iforest", "slip.csv", "--output", "other/", "--json", cwd=copy)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["word_columns"] == [first]
-    assert f"slip.csv: column '{first}' is read as words, since '12 EUR' is no number" in ended.stderr
+    assert (
+        f"slip.csv: column '{first}' is read as words, since '12 EUR' is no number as it stands"
+        in ended.stderr
+    )
 
 
 def test_a_file_is_read_as_the_one_fitted_was(cli: Cli, copy: Path) -> None:

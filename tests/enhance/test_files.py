@@ -83,6 +83,14 @@ def test_a_slip_that_makes_words_of_numbers_is_found(tmp_path: Path) -> None:
     assert slips(read_table(path).frame) == {"day": ("2024-02-30", "time")}
 
 
+@pytest.mark.parametrize(
+    "values", [["1,234.50", "12"], ["0,5", "1,5"], ["1.234,5", "7"], ["12 %", "5%"], ["$1", "2"]]
+)
+def test_numbers_written_for_a_reader_are_found(tmp_path: Path, values: list[str]) -> None:
+    write_table(tmp_path / "t.csv", pl.DataFrame({"amount": values, "code": ["1a", "7"]}))
+    assert slips(read_table(tmp_path / "t.csv").frame) == {"amount": (values[0], "number")}
+
+
 def when(path: Path, *values: str, times: Collection[str] = ()) -> pl.Series:
     """Write a column of dates and read it."""
     path.write_text("\n".join(["x,when", *(f"{row},{value}" for row, value in enumerate(values))]) + "\n")
@@ -160,7 +168,21 @@ def test_what_counts_on_from_row_to_row_is_found(tmp_path: Path) -> None:
         ("t.csv", b"a,b\n1,2\n1,\xe9\n", r"t\.csv:3: is not UTF-8"),
         ("t.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "is not UTF-8"),
         ("t.csv", b"a\x00,b\n1,2\n", "is not a table of text"),
-        ("t.csv", b'a,b\n1,"2\n', r"t\.csv:\d: cannot be read as a table"),
+        ("t.csv", b'a,b\n1,"2\n3,4\n', r"t\.csv:2: has a quote that opens or closes no field"),
+        (
+            "t.csv",
+            b'a,b\n1,2\n1,"' + b"3,4\n" * 50_000,
+            r"t\.csv:3: has a quote that opens or closes no field",
+        ),
+        ("t.csv", b'a,b\n1,"2"x\n3,4\n', r"t\.csv:2: has a quote that opens or closes no field"),
+        (
+            "t.csv",
+            b'a,b\n1,2\n5" pipe,6\n9" pipe,3\n',
+            r"t\.csv:3: has a quote that opens or closes no field",
+        ),
+        ("t.csv", b'a,b\n1,"2\n3\n4",5\n', r"t\.csv:2: has 3 fields where the header has 2"),
+        ("t.csv", b"a,b\r\r\n1,2\r\r\n3,4\r\r\n", r"t\.csv:1: ends in a CR without LF"),
+        ("t.csv", b"\na,b\n1,2\n", "has nothing in its first line"),
         ("t.parquet", b"a,b\n1,2\n", "is no Parquet file"),
         ("t.xlsx", b"", r"has the suffix '\.xlsx'.*\.csv, \.tsv, \.parquet"),
     ],
