@@ -89,13 +89,10 @@ def read_table(
         )
     if frame.is_empty():
         raise TableError("has a header and no rows", where=str(path))
-    for name in (*drop, *([id_column] if id_column is not None else [])):
-        if name not in frame.columns:
-            raise TableError(
-                f"has no column '{name}'", where=str(path), hint=did_you_mean(name, frame.columns)
-            )
+    carried = [] if id_column is None else [id_column]
+    _check_names(path, [*drop, *carried], frame.columns)
     ids = frame[id_column] if id_column is not None else None
-    frame = frame.drop(*drop, *([] if id_column is None or id_column in drop else [id_column]))
+    frame = frame.drop({*drop, *carried})
     if not frame.width:
         raise TableError("has no column left to look at", where=str(path), hint="Drop fewer columns")
     if separator:
@@ -267,6 +264,12 @@ def _kept(stream: TextIO, lines: list[str]) -> Iterator[str]:
     for line in stream:
         lines.append(line)
         yield line
+
+
+def _check_names(path: Path, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise TableError(f"has no column '{name}'", where=str(path), hint=did_you_mean(name, known))
 
 
 def _check_header(path: Path, header: list[str]) -> None:
