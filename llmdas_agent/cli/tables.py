@@ -164,6 +164,7 @@ def score(
         raise typer.BadParameter("--jobs, --backend and --scheduler are for a folder of tables")
     if as_json and output is None:
         raise typer.BadParameter("--json tells of the file that --output names")
+    _refuse_the_table_itself(table, output)
     from ..enhance import load_model, write_table
     from ..enhance.scoring import scores_of
 
@@ -181,6 +182,11 @@ def score(
         typer.echo(
             f"{summary['anomalies']} of {summary['rows']} rows labelled as anomalies; scores in {output}"
         )
+
+
+def _refuse_the_table_itself(table: Path, output: Path | None) -> None:
+    if output is not None and output.resolve() == table.resolve():
+        raise typer.BadParameter("--output is the table itself, which would be lost: name another file")
 
 
 def _score_folder(
@@ -257,6 +263,7 @@ def synthesize(
     """
     if as_json and output is None:
         raise typer.BadParameter("--json tells of the file that --output names")
+    _refuse_the_table_itself(table, output)
     from ..enhance import synthesize as make_rows
     from ..enhance import write_table
 

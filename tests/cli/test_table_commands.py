@@ -62,6 +62,19 @@ def test_scores_go_to_stdout_with_ids_and_without_dropped_columns(cli: Cli, copy
     assert [int(row["patient"]) for row in rows] == list(range(table.height))
 
 
+def test_a_table_is_not_written_over(cli: Cli, copy: Path) -> None:
+    before = (copy / "new.csv").read_bytes()
+    (copy / "again.csv").symlink_to("new.csv")
+    for words in (
+        ("score", "model", "new.csv", "-o", "again.csv"),
+        ("synthesize", "pca", "new.csv", "-o", "new.csv"),
+    ):
+        ended = cli(*words, cwd=copy)
+        assert ended.returncode == 2
+        assert "--output is the table itself" in ended.stderr
+    assert (copy / "new.csv").read_bytes() == before
+
+
 def test_the_same_seed_gives_the_same_scores_and_formats_agree(cli: Cli, copy: Path) -> None:
     table = pl.read_csv(copy / "normal.csv")
     table.write_parquet(copy / "normal.parquet")

@@ -176,6 +176,14 @@ def test_decoding_undoes_encoding(mixed: pl.DataFrame) -> None:
     assert list(decoded) == mixed.columns
 
 
+def test_masked_values_are_missing() -> None:
+    X = np.array([[1.0, 5.0], [2.0, 6.0], [9e9, 7.0]])
+    masked = np.ma.masked_greater(X, 1e6)
+    expected = TableEncoder().fit(np.where(X > 1e6, np.nan, X))
+    np.testing.assert_array_equal(TableEncoder().fit(masked).transform(masked), expected.transform(masked))
+    assert expected.transform(masked)[2].tolist() == [1.5, 1.0, 7.0]
+
+
 def test_numbers_in_an_array_of_objects_are_decoded_as_numbers() -> None:
     X = np.array([[1.5, "a"], [2.5, "b"], [4.5, "a"]], dtype=object)
     encoder = TableEncoder().fit(X)
@@ -198,6 +206,7 @@ def test_columns_without_a_value_are_left_out_by_name() -> None:
         (lambda f: f.with_columns(size=pl.lit("large")), "column 'size': held numbers .* 'large' in row 1"),
         (lambda f: f.to_numpy()[:, :2], "X has 2 features, but EnhancedDetector is expecting 4 features"),
         (lambda f: csr_matrix(np.eye(4)), "sparse"),
+        (lambda f: f.lazy(), r"is a lazy frame.*X\.collect\(\)"),
         (lambda f: f.with_columns(size=pl.lit([1, 2])), "column 'size': holds List"),
         (lambda f: np.zeros((3, 4), dtype=complex), "Complex data not supported"),
     ],
