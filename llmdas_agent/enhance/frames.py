@@ -62,9 +62,10 @@ def columns_of(X: Table) -> TableColumns:
         raise TableError("is a sparse matrix, which is not supported", where="table", hint="Give X.toarray()")
     if nw.dependencies.is_polars_lazyframe(X):
         raise TableError("is a lazy frame, which holds no rows yet", where="table", hint="Give X.collect()")
-    if isinstance(X, np.ma.MaskedArray):  # numpy itself would drop the mask and take what lies behind it
-        X = np.where(np.ma.getmaskarray(X), None, X.data)
     array = np.asarray(X)
+    if isinstance(X, np.ma.MaskedArray):  # numpy drops the mask, and what lies behind it would be taken
+        array = array.astype(object)
+        array[np.ma.getmaskarray(X)] = None
     if array.ndim != 2:
         raise TableError(
             f"has {array.ndim} dimensions, not rows and columns",
