@@ -112,8 +112,9 @@ def _known(series: pl.Series) -> pl.Series:
 
 
 def _typed_column(words: pl.Series, comma_is_point: bool) -> pl.Series:
-    pointed = words.str.replace(",", ".", literal=True) if comma_is_point else words
-    numbers = pointed.cast(pl.Float64, strict=False)
+    # with both, a point stands between thousands, and 1.234 is not what it seems
+    pointed = comma_is_point and not words.str.contains(".", literal=True).any()
+    numbers = (words.str.replace(",", ".", literal=True) if pointed else words).cast(pl.Float64, strict=False)
     if numbers.null_count() == words.null_count():
         return numbers
     lowered = words.str.to_lowercase()

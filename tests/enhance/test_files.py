@@ -73,6 +73,15 @@ def test_columns_of_words_stay_words_and_a_comma_is_a_point_between_semicolons(t
     assert frame["truth"].to_list() == ["true", "false"]
 
 
+def test_points_between_thousands_are_no_decimal_points(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("mixed;points;commas\n1.234;1.5;1,5\n12,5;2;2\n")
+    frame = read_table(path).frame
+    assert frame["mixed"].to_list() == ["1.234", "12,5"]
+    assert slips(frame) == {"mixed": ("12,5", "number")}
+    assert (frame["points"].to_list(), frame["commas"].to_list()) == ([1.5, 2.0], [1.5, 2.0])
+
+
 def test_a_slip_that_makes_words_of_numbers_is_found(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     rows = "\n".join(f"{n},{n}a,{n},{'x' if n % 5 else n}" for n in range(40))
