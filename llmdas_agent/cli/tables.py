@@ -166,13 +166,14 @@ def score(
         raise typer.BadParameter("--json tells of the file that --output names")
     _refuse_the_table_itself(table, output)
     from ..enhance import load_model, write_table
+    from ..enhance.files import as_csv
     from ..enhance.scoring import scores_of
 
     detector = load_model(model)
     with busy(f"scoring {table.name}"):
         result = scores_of(detector, table, id_column=id_column, drop=drop)
     if output is None:
-        sys.stdout.write(result.write_csv())
+        sys.stdout.write(as_csv(result))
         return
     write_table(output, result)
     summary = {"scores": str(output), "rows": result.height, "anomalies": int(result["label"].sum())}
@@ -266,11 +267,12 @@ def synthesize(
     _refuse_the_table_itself(table, output)
     from ..enhance import synthesize as make_rows
     from ..enhance import write_table
+    from ..enhance.files import as_csv
 
     model, _ = _fitted(name, table, drop, 0.1, seed)
     made = make_rows(model, rows)
     if output is None:
-        sys.stdout.write(made.write_csv())
+        sys.stdout.write(as_csv(made))
         return
     write_table(output, made)
     if as_json:

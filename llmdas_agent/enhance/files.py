@@ -19,7 +19,7 @@ from ..errors import TableError, did_you_mean
 from ..files import write_whole
 from .spelling import typed
 
-__all__ = ["TableFile", "named_in_errors", "read_table", "scores_table", "write_table"]
+__all__ = ["TableFile", "as_csv", "named_in_errors", "read_table", "scores_table", "write_table"]
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _SEPARATORS = ",;\t|"
@@ -144,6 +144,35 @@ def scores_table(
     return pl.DataFrame(({} if ids is None else {ids.name: ids}) | columns)
 
 
+def as_csv(frame: pl.DataFrame, separator: str = ",") -> str:
+    """Return a table as the text of a CSV.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        The table.
+    separator : str
+        What stands between its fields.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TableError
+        When a column is of a kind that has no text, such as lists.
+    """
+    try:
+        return frame.write_csv(separator=separator)
+    except pl.exceptions.PolarsError as error:
+        raise TableError(
+            f"cannot be written as text: {_first_line(error)}",
+            where="output",
+            hint="Write it to a .parquet file, or leave out the identifier",
+        ) from None
+
+
 def write_table(path: str | Path, frame: pl.DataFrame) -> None:
     """Write a table, whole or not at all.
 
@@ -157,17 +186,17 @@ def write_table(path: str | Path, frame: pl.DataFrame) -> None:
     Raises
     ------
     TableError
-        When the suffix is none of these.
+        When the suffix is none of these, or a column has no text.
     StorageError
         When it cannot be written; what was there before stays as it was.
     """
     path = Path(path)
     suffix = _suffix(path)
+    if suffix != ".parquet":
+        write_whole(path, as_csv(frame, "\t" if suffix == ".tsv" else ","))
+        return
     buffer = io.BytesIO()
-    if suffix == ".parquet":
-        frame.write_parquet(buffer)
-    else:
-        frame.write_csv(buffer, separator="\t" if suffix == ".tsv" else ",")
+    frame.write_parquet(buffer)
     write_whole(path, buffer.getvalue())
 
 

@@ -242,6 +242,14 @@ def test_an_identifier_named_like_a_score_is_refused() -> None:
         _scores(1, pl.Series("score", [1]))
 
 
+def test_an_identifier_that_has_no_text_is_told(tmp_path: Path) -> None:
+    odd = _scores(2, pl.Series("id", [[1], [2]]))
+    with pytest.raises(TableError, match=r"output: cannot be written as text.*\.parquet"):
+        write_table(tmp_path / "out.csv", odd)
+    write_table(tmp_path / "out.parquet", odd)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+
+
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     """A file-size limit makes the kernel refuse the write, as a full disk does."""
     path = tmp_path / "out.csv"
