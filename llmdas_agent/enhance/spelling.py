@@ -74,7 +74,8 @@ def slips(frame: pl.DataFrame) -> dict[str, tuple[str, str]]:
         written_out = known.str.contains(_WRITTEN_OUT).all()
         for kind, read in [("number", known.cast(pl.Float64, strict=False)), ("time", _as_times(known))]:
             odd = known.filter(read.is_null())
-            if 0 < len(odd) <= (1 - _NEARLY) * len(known) or (kind == "number" and written_out):
+            nearly_all = len(odd) <= (1 - _NEARLY) * len(known)
+            if len(odd) and (nearly_all or (kind == "number" and written_out)):
                 found[column.name] = (str(odd[0]), kind)
                 break
     return found

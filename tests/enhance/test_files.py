@@ -100,6 +100,14 @@ def test_numbers_written_for_a_reader_are_found(tmp_path: Path, values: list[str
     assert slips(read_table(tmp_path / "t.csv").frame) == {"amount": (values[0], "number")}
 
 
+def test_text_without_a_slip_is_none() -> None:
+    """As it comes from a Parquet file, whose text stays text."""
+    frame = pl.DataFrame(
+        {"empty": pl.Series([None, None], dtype=pl.String), "digits": ["1", "2"], "word": ["a", "1"]}
+    )
+    assert slips(frame) == {}
+
+
 def when(path: Path, *values: str, times: Collection[str] = ()) -> pl.Series:
     """Write a column of dates and read it."""
     path.write_text("\n".join(["x,when", *(f"{row},{value}" for row, value in enumerate(values))]) + "\n")
