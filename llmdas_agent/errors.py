@@ -18,7 +18,7 @@
     ├── PluginError              11   two plugins that want the same name, or one that breaks its contract
     └── ChatModelError           12   a chat model that cannot be reached, or whose server does not answer
 
-Exit code 0 is success, 2 a wrong command line, 130 an interruption by Ctrl-C.
+Exit code 0 is success, 2 a wrong command line, 130 an interruption by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations

@@ -6,6 +6,9 @@ The same function runs on the same jobs either way, and what it returns comes ba
 from __future__ import annotations
 
 import importlib
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,8 @@ __all__ = ["Cluster", "Processes", "Workers"]
 
 Job = TypeVar("Job")
 Found = TypeVar("Found")
+
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,13 @@ class Processes:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-        parallel = Parallel(n_jobs=self.count, batch_size=1, return_as="generator_unordered")
+        parallel = Parallel(
+            n_jobs=self.count,
+            batch_size=1,
+            return_as="generator_unordered",
+            initializer=_end_with_parent,
+            initargs=(os.getpid(),),
+        )
         try:
             yield from parallel(delayed(function)(job) for job in jobs)
         except TerminatedWorkerError as error:
@@ -99,6 +110,17 @@ class Cluster:
 
 
 Workers = Processes | Cluster
+
+
+def _end_with_parent(parent: int) -> None:
+    """Let this process end soon after the one that started it, which a kill may leave no time to say so."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

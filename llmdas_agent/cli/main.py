@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 from contextlib import suppress
 from typing import Annotated
@@ -99,6 +100,7 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Run the command line; the console script."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is open is closed, and told
     code = _run()
     warn_of_plugins()
     try:

@@ -150,6 +150,19 @@ def test_ctrl_c_says_how_to_go_on(sets: Path, tmp_path: Path, jobs: str) -> None
     assert len(outcomes(tmp_path / "out")) >= 3
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_workers_end_with_the_command_that_alone_is_killed(
+    sets: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    process = started("bench", "run", sets, *QUICK, "--jobs", "2", "--output", "out", cwd=tmp_path)
+    wait_for_outcomes(tmp_path / "out", 3, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)  # returns when nobody holds stderr any more
+    assert process.returncode == code
+    assert ("The same command goes on:" in errors) == (number == signal.SIGTERM)
+    assert "Traceback" not in errors
+
+
 def test_programs_of_the_papers_form_come_from_files(cli: Cli, sets: Path, tmp_path: Path) -> None:
     folder = tmp_path / "programs"
     folder.mkdir()
