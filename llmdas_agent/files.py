@@ -1,10 +1,11 @@
-"""Writing that is whole or not at all."""
+"""Writing that is whole or not at all, and whether a place can be written."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from .config import data_dir
 from .errors import StorageError
 
-__all__ = ["OUT_OF_SPACE", "storage_errors", "write_whole"]
+__all__ = ["OUT_OF_SPACE", "require_writable", "storage_errors", "write_whole"]
 
 OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where the disk is full, the quota is used up, or a file may grow no more."""
@@ -44,6 +45,28 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(
             f"cannot be written ({os.strerror(error.errno or 0).lower()})", where=str(path), hint=hint
         ) from error
+
+
+def require_writable(path: Path, *, folder: bool = False) -> None:
+    """Refuse a place that cannot be written, before the work whose outcome it is for; nothing is left there.
+
+    Parameters
+    ----------
+    path : Path
+        What will be written; folders above it need not be there yet.
+    folder : bool
+        Whether it will be a folder, which may take the place of one.
+
+    Raises
+    ------
+    StorageError
+        When the nearest folder that is there may not be written, or a folder is in the way of a file.
+    """
+    with storage_errors(path):
+        if path.is_dir() and not folder:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        nearest = next(above for above in path.absolute().parents if above.exists())
+        tempfile.TemporaryFile(dir=nearest).close()
 
 
 def write_whole(path: Path, data: str | bytes) -> None:

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from ..errors import InputError
-from ..files import storage_errors, write_whole
+from ..files import require_writable, storage_errors, write_whole
 from .figures import Box, draw_boxes, draw_portrait, draw_programs, draw_ranking, drawn
 from .jobs import Outcome
 from .journal import Journal, Record
@@ -99,6 +99,7 @@ def write_report(folder: Path, quoted: Sequence[Quoted] = ()) -> Report:
     """
     journal = Journal(folder)
     record = journal.planned()
+    require_writable(folder / "report.html")
     there = journal.outcomes()
     outcomes = [there[key] for key in record.jobs if key in there]
     frame = as_frame(outcomes)

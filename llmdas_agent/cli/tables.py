@@ -60,7 +60,9 @@ def fit(
     Says what the made anomalies contribute on this table. No labels are used and nothing leaves the machine.
     """
     from ..enhance import save_model
+    from ..enhance.manifest import require_place
 
+    require_place(output)
     model, frame = _fitted(name, table, drop, contamination, seed)
     _warn_of_columns(frame, table)
     save_model(model, output)
@@ -164,7 +166,7 @@ def score(
         raise typer.BadParameter("--jobs, --backend and --scheduler are for a folder of tables")
     if as_json and output is None:
         raise typer.BadParameter("--json tells of the file that --output names")
-    _refuse_the_table_itself(table, output)
+    _require_output(table, output)
     from ..enhance import load_model, write_table
     from ..enhance.files import as_csv
     from ..enhance.scoring import scores_of
@@ -185,9 +187,15 @@ def score(
         )
 
 
-def _refuse_the_table_itself(table: Path, output: Path | None) -> None:
-    if output is not None and output.resolve() == table.resolve():
+def _require_output(table: Path, output: Path | None) -> None:
+    """Refuse an output that would be the table's loss, or that cannot be written."""
+    from ..enhance.files import require_output
+
+    if output is None:
+        return
+    if output.resolve() == table.resolve():
         raise typer.BadParameter("--output is the table itself, which would be lost: name another file")
+    require_output(output)
 
 
 def _score_folder(
@@ -202,6 +210,7 @@ def _score_folder(
     """Score every table of a folder; those that cannot be scored are named at the end."""
     from ..enhance import load_model
     from ..enhance.scoring import FileJob, score_file, tables_in
+    from ..files import require_writable
 
     load_model(model)  # what is wrong with it is said once and here
     if output.resolve() == folder.resolve():
@@ -210,6 +219,7 @@ def _score_folder(
         FileJob(model.absolute(), table.absolute(), output.absolute() / table.name, id_column, tuple(drop))
         for table in tables_in(folder)
     ]
+    require_writable(jobs[0].output)
     scored = []
     with telling("scoring") as tell:
         for done, one in enumerate(workers.results(score_file, jobs), 1):
@@ -264,7 +274,7 @@ def synthesize(
     """
     if as_json and output is None:
         raise typer.BadParameter("--json tells of the file that --output names")
-    _refuse_the_table_itself(table, output)
+    _require_output(table, output)
     from ..enhance import synthesize as make_rows
     from ..enhance import write_table
     from ..enhance.files import as_csv

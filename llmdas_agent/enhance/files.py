@@ -16,10 +16,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..errors import TableError, did_you_mean
-from ..files import write_whole
+from ..files import require_writable, write_whole
 from .spelling import typed
 
-__all__ = ["TableFile", "as_csv", "named_in_errors", "read_table", "scores_table", "write_table"]
+__all__ = [
+    "TableFile",
+    "as_csv",
+    "named_in_errors",
+    "read_table",
+    "require_output",
+    "scores_table",
+    "write_table",
+]
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _SEPARATORS = ",;\t|"
@@ -198,6 +206,20 @@ def write_table(path: str | Path, frame: pl.DataFrame) -> None:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     write_whole(path, buffer.getvalue())
+
+
+def require_output(path: Path) -> None:
+    """Refuse a file that `write_table` could not write, before there is a table.
+
+    Raises
+    ------
+    TableError
+        When the suffix is none that is known.
+    StorageError
+        When it cannot be written.
+    """
+    _suffix(path)
+    require_writable(path)
 
 
 def _suffix(path: Path) -> str:

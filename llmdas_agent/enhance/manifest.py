@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelFolderError
-from ..files import write_whole
+from ..files import require_writable, write_whole
 
-__all__ = ["FORMAT", "checked_manifest", "is_model_folder", "write_manifest"]
+__all__ = ["FORMAT", "checked_manifest", "is_model_folder", "require_place", "write_manifest"]
 
 FORMAT = 1
 
@@ -54,6 +54,29 @@ def is_model_folder(folder: Path) -> bool:
         return _KIND in (folder / _NAME).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
+
+
+def require_place(folder: Path) -> None:
+    """Refuse a folder that no model can be put at.
+
+    Parameters
+    ----------
+    folder : Path
+        May be new, empty, or one that holds a model.
+
+    Raises
+    ------
+    ModelFolderError
+        When it holds something else, or is none.
+    StorageError
+        When it cannot be written.
+    """
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not is_model_folder(folder) and not empty:
+        raise ModelFolderError(
+            "is there already and is no model", where=str(folder), hint="Name a folder that is not there yet"
+        )
+    require_writable(folder, folder=True)
 
 
 def checked_manifest(folder: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ from ..synthesizer import Synthesizer
 from .bases import CuredBase
 from .ensemble import Ensemble
 from .estimator import EnhancedDetector
-from .manifest import checked_manifest, is_model_folder, write_manifest
+from .manifest import checked_manifest, require_place, write_manifest
 from .trust import is_trusted
 
 __all__ = ["load_model", "save_model"]
@@ -76,14 +76,7 @@ def save_model(model: EnhancedDetector, folder: str | Path) -> None:
     """
     check_is_fitted(model, "ensemble_")
     folder = Path(folder).absolute()
-    if (
-        folder.exists()
-        and not is_model_folder(folder)
-        and not (folder.is_dir() and not any(folder.iterdir()))
-    ):
-        raise ModelFolderError(
-            "is there already and is no model", where=str(folder), hint="Name a folder that is not there yet"
-        )
+    require_place(folder)
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))

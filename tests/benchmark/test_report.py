@@ -23,7 +23,7 @@ from llmdas_agent.benchmark.report import write_report
 from llmdas_agent.benchmark.results import as_frame, mean_over_seeds, values_over_sets
 from llmdas_agent.benchmark.statistics import Ranking
 from llmdas_agent.benchmark.tables import Table, main_rows
-from llmdas_agent.errors import InputError, TableError
+from llmdas_agent.errors import InputError, StorageError, TableError
 from places import ROOT
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -228,6 +228,17 @@ def test_where_all_failed_the_error_says_why(benchmark: Benchmark, tmp_path: Pat
     with pytest.raises(InputError, match=told):
         write_report(tmp_path)
     assert pl.read_csv(tmp_path / "failures.csv").height == len(failed)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_made(
+    benchmark: Benchmark, tmp_path: Path
+) -> None:
+    for name in ("run.json", "results.jsonl"):
+        shutil.copy(benchmark.folder / name, tmp_path)
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(StorageError, match=r"report\.html: cannot be written \(is a directory\)"):
+        write_report(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_what_an_earlier_report_made_is_gone_and_files_of_others_stay(

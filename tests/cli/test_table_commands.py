@@ -75,6 +75,30 @@ def test_a_table_is_not_written_over(cli: Cli, copy: Path) -> None:
     assert (copy / "new.csv").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("fit", "pca", "TABLE", "-o", "taken"), 8, "taken: is there already and is no model"),
+        (("fit", "pca", "TABLE", "-o", "taken/in/model"), 10, "taken/in/model: cannot be written (not a dir"),
+        (("fit", "pca", "TABLE", "-o", "held"), 8, "held: is there already and is no model"),
+        (("score", "model", "TABLE", "-o", "taken/scores.csv"), 10, "taken/scores.csv: cannot be written"),
+        (("score", "model", "TABLE", "-o", "scores.txt"), 3, "scores.txt: has the suffix '.txt'"),
+        (("synthesize", "pca", "TABLE", "-o", "held.csv"), 10, "held.csv: cannot be written (is a dir"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_the_table_is_read(
+    cli: Cli, copy: Path, words: tuple[str, ...], code: int, message: str
+) -> None:
+    (copy / "taken").write_text("a file")
+    (copy / "held.csv").mkdir()
+    (copy / "held").mkdir()
+    (copy / "held" / "letter.txt").write_text("not a model")
+    # a table that cannot be read would be told of first, were it read first
+    ended = cli(*("none.csv" if word == "TABLE" else word for word in words), cwd=copy)
+    assert (ended.returncode, message in ended.stderr) == (code, True), ended.stderr
+    assert sorted(path.name for path in (copy / "held").iterdir()) == ["letter.txt"]
+
+
 def test_the_same_seed_gives_the_same_scores_and_formats_agree(cli: Cli, copy: Path) -> None:
     table = pl.read_csv(copy / "normal.csv")
     table.write_parquet(copy / "normal.parquet")
