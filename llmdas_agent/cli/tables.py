@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -173,7 +174,9 @@ def score(
 
     detector = load_model(model)
     with busy(f"scoring {table.name}"):
-        result = scores_of(detector, table, id_column=id_column, drop=drop)
+        scored = scores_of(detector, table, id_column=id_column, drop=drop)
+    _warn_of_hollow(table, scored.hollow)
+    result = scored.frame
     if output is None:
         sys.stdout.write(as_csv(result))
         return
@@ -184,6 +187,15 @@ def score(
     else:
         typer.echo(
             f"{summary['anomalies']} of {summary['rows']} rows labelled as anomalies; scores in {output}"
+        )
+
+
+def _warn_of_hollow(table: Path, columns: Sequence[str]) -> None:
+    for column in columns:
+        typer.echo(
+            f"warning: {table}: column '{column}' held values when it was fitted and holds none now, so it "
+            "tells no row from another",
+            err=True,
         )
 
 
@@ -225,6 +237,8 @@ def _score_folder(
         for done, one in enumerate(workers.results(score_file, jobs), 1):
             scored.append(one)
             tell(done, len(jobs), None)
+    for one in sorted(scored, key=lambda one: one.table):
+        _warn_of_hollow(folder / one.table, one.hollow)
     whole = [one for one in scored if not one.problem]
     _refuse_problems([one for one in scored if one.problem], len(jobs), folder, output)
     summary = {

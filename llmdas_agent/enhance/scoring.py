@@ -9,13 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from ..errors import LlmdasError, TableError
 from .estimator import EnhancedDetector
 from .files import named_in_errors, read_table, scores_table, write_table
 from .persistence import load_model
 
-__all__ = ["FileJob", "FileScored", "score_file", "scores_of", "tables_in"]
+__all__ = ["FileJob", "FileScored", "Scored", "score_file", "scores_of", "tables_in"]
 
 _SUFFIXES = (".parquet", ".csv", ".tsv")
 
@@ -41,6 +42,22 @@ class FileJob:
     drop: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What scoring a table gave.
+
+    Attributes
+    ----------
+    frame : polars.DataFrame
+        As `scores_table` gives it.
+    hollow : tuple of str
+        Columns that held values when they were fitted and hold none in this table.
+    """
+
+    frame: pl.DataFrame
+    hollow: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class FileScored:
     """What came of it.
@@ -51,6 +68,8 @@ class FileScored:
         The file's name.
     rows, anomalies : int
         How many were scored, and labelled as anomalies.
+    hollow : tuple of str
+        As in `Scored`.
     problem : str
         Why it was not scored; empty when it was.
     exit_code : int
@@ -60,13 +79,14 @@ class FileScored:
     table: str
     rows: int = 0
     anomalies: int = 0
+    hollow: tuple[str, ...] = ()
     problem: str = ""
     exit_code: int = 0
 
 
 def scores_of(
     detector: EnhancedDetector, table: Path, *, id_column: str | None = None, drop: Sequence[str] = ()
-) -> pl.DataFrame:
+) -> Scored:
     """Return score, label and p_value for every row of a table in a file.
 
     Parameters
@@ -94,7 +114,8 @@ def scores_of(
         with named_in_errors(table):
             scores = detector.decision_function(read.frame)
     labels = (scores > detector.threshold_).astype("int64")
-    return scores_table(scores=scores, labels=labels, p_values=detector.p_values_of(scores), ids=read.ids)
+    frame = scores_table(scores=scores, labels=labels, p_values=detector.p_values_of(scores), ids=read.ids)
+    return Scored(frame, _hollow(detector, read.frame))
 
 
 def tables_in(folder: Path) -> list[Path]:
@@ -117,11 +138,17 @@ def score_file(job: FileJob) -> FileScored:
     The model is loaded once in every process.
     """
     try:
-        result = scores_of(_model(job.model), job.table, id_column=job.id_column, drop=job.drop)
-        write_table(job.output, result)
+        scored = scores_of(_model(job.model), job.table, id_column=job.id_column, drop=job.drop)
+        write_table(job.output, scored.frame)
     except LlmdasError as error:
         return FileScored(job.table.name, problem=str(error), exit_code=error.exit_code)
-    return FileScored(job.table.name, result.height, int(result["label"].sum()))
+    return FileScored(job.table.name, scored.frame.height, int(scored.frame["label"].sum()), scored.hollow)
+
+
+def _hollow(detector: EnhancedDetector, frame: pl.DataFrame) -> tuple[str, ...]:
+    fitted = frame.select(name for name in frame.columns if name in detector.encoder_.blocks_)
+    known = fitted.with_columns(cs.float().fill_nan(None))
+    return tuple(column.name for column in known if column.null_count() == frame.height)
 
 
 def _model(folder: Path) -> EnhancedDetector:

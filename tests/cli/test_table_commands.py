@@ -219,6 +219,22 @@ def test_a_column_without_values_is_ignored_and_named(cli: Cli, copy: Path) -> N
     assert re_words(ended.stdout, "ignored", "nothing")
 
 
+@pytest.mark.parametrize("name", ["emptied.csv", "emptied.parquet"])
+def test_a_column_that_was_fitted_and_holds_nothing_now_is_told(cli: Cli, copy: Path, name: str) -> None:
+    nothing = pl.lit(None if name.endswith("csv") else np.nan, pl.Float64)
+    table = pl.read_csv(copy / "new.csv").with_columns(nothing.alias("mean radius"))
+    (copy / "tables").mkdir()
+    write = table.write_csv if name.endswith("csv") else table.write_parquet
+    write(copy / "tables" / name)
+    alone = cli("score", "model", f"tables/{name}", cwd=copy)
+    assert (alone.returncode, len(alone.stdout.splitlines())) == (0, table.height + 1)
+    told = f"warning: tables/{name}: column 'mean radius' held values when it was fitted and holds none now"
+    assert alone.stderr.count("warning") == alone.stderr.count(told) == 1
+    folder = cli("score", "model", "tables", "-o", "scores", cwd=copy)
+    assert (folder.returncode, folder.stderr.count(told)) == (0, 1)
+    assert "warning" not in cli("score", "model", "new.csv", cwd=copy).stderr
+
+
 def test_unknown_detectors_and_missing_files(cli: Cli, copy: Path) -> None:
     unknown = cli("fit", "ifroest", "normal.csv", "--output", "m", cwd=copy)
     assert (unknown.returncode, "Did you mean 'iforest'?" in unknown.stderr) == (4, True)
