@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import narwhals as nw
@@ -17,6 +19,8 @@ from ..errors import TableError
 __all__ = ["Table", "TableColumns", "Values", "columns_of", "is_missing"]
 
 Values = NDArray[Any]
+
+_LARGEST = sys.float_info.max
 
 Table: TypeAlias = Any
 """An array of shape (n, d), or a pandas, polars or pyarrow frame."""
@@ -100,7 +104,7 @@ def _from_series(series: nw.Series[Any], label: str) -> Values:
         return _from_array(series.to_numpy(), label)
     if dtype.is_nested() or dtype == nw.Binary:
         raise TableError(f"holds {dtype}, which is neither number nor text", where=label, hint="Leave it out")
-    return _from_objects(series.to_list())
+    return _from_objects(series.to_list(), label)
 
 
 def _from_array(column: Values, label: str) -> Values:
@@ -113,7 +117,7 @@ def _from_array(column: Values, label: str) -> Values:
     if kind in "US":
         return column.astype(np.str_)
     if kind in "Ob":
-        return _from_objects(column.tolist())
+        return _from_objects(column.tolist(), label)
     if kind == "c":
         raise TableError("Complex data not supported", where=label, hint="Give real and imaginary parts")
     raise TableError(
@@ -121,7 +125,14 @@ def _from_array(column: Values, label: str) -> Values:
     )
 
 
-def _from_objects(values: list[Any]) -> Values:
+def _from_objects(values: list[Any], label: str) -> Values:
+    for row, value in enumerate(values, 1):
+        if isinstance(value, (int, Fraction)) and not -_LARGEST <= value <= _LARGEST:
+            raise TableError(
+                f"holds a number in row {row} that is beyond what a float can hold",
+                where=label,
+                hint="Give it as text if it is a name, or leave it out",
+            )
     column = np.empty(len(values), dtype=object)
     column[:] = [None if is_missing(value) else value for value in values]
     return column

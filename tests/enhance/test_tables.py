@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -257,6 +258,19 @@ def test_decimals_are_numbers() -> None:
     encoder = TableEncoder().fit(pd.DataFrame({"x": [Decimal("1.5"), Decimal("NaN"), None, Decimal(9)]}))
     np.testing.assert_array_equal(encoder.transform(pd.DataFrame({"x": [Decimal("2.5")]}))[0], [2.5, 0.0])
     assert encoder.words_ == ()
+
+
+@pytest.mark.parametrize("huge", [10**400, -(10**400), Fraction(10**400, 3)])
+@pytest.mark.parametrize("others", [[1.0, 2.0], ["word", None]])
+def test_a_number_that_no_float_holds_is_named_where_it_stands(huge: object, others: list[object]) -> None:
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": pd.Series([*others, huge], dtype=object)})
+    with pytest.raises(TableError, match="column 'y': holds a number in row 3 that is beyond"):
+        TableEncoder().fit(frame)
+    encoder = TableEncoder().fit(pd.DataFrame({"x": [1.0, 2.0], "y": others}))
+    with pytest.raises(TableError, match="column 'y': holds a number in row 3"):
+        encoder.transform(frame)
+    with pytest.raises(TableError, match="column 1: holds a number in row 2"):
+        TableEncoder().fit([[1, 2], [3, huge]])
 
 
 def test_numbers_where_words_were_fitted_are_words() -> None:
