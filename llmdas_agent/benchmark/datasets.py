@@ -96,6 +96,8 @@ def load_dataset(path: Path) -> Dataset:
     X, y = _from_arrays(path) if path.suffix.lower() in _ARRAYS else _from_table(path)
     if X.ndim != 2 or len(X) != len(y):
         raise TableError(f"has X of shape {X.shape} and {len(y)} labels", where=str(path))
+    if not X.shape[1]:
+        raise TableError("has labels and no other column", where=str(path))
     if not np.isin(y, (0, 1)).all():
         raise TableError("has labels that are neither 0 nor 1", where=str(path), hint="1 marks an anomaly")
     if not np.isfinite(X).all():

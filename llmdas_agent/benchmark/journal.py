@@ -82,17 +82,17 @@ class Journal:
         StorageError
             When it cannot be written.
         """
+        lock = FileLock(self.folder / ".lock")
         with storage_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise BusyError(
-                "another benchmark writes here",
-                where=str(self.folder),
-                hint="Wait for it, or choose another --output",
-            ) from None
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise BusyError(
+                    "another benchmark writes here",
+                    where=str(self.folder),
+                    hint="Wait for it, or choose another --output",
+                ) from None
         try:
             self._drop_unfinished_line()
             write_whole(self.record, json.dumps(asdict(record), indent=1) + "\n")

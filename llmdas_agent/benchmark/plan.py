@@ -88,10 +88,11 @@ class Plan:
         TableError
             When there is no set in the folder.
         InputError
-            When classifiers are named that the mode does not have.
+            When classifiers are named that the mode does not have, or two detectors have one name.
         UnknownNameError
             When a peer is unknown.
         """
+        _refuse_one_name([one.card.name for one in detectors])
         files = tuple(DataFile(path.absolute(), digest_of(path)) for path in find_datasets(folder))
         usable = [name for name in peers if not peer(name).missing]
         notes = [peer(name).missing for name in peers if peer(name).missing]
@@ -166,6 +167,16 @@ def portrayed(files: Sequence[DataFile], name: str) -> DataFile | None:
         if file.name.lower().lstrip("0123456789").lstrip("_") == name.lower() or file.name == name:
             return file
     return None
+
+
+def _refuse_one_name(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"two detectors are named '{name}', and tables tell them by their names",
+                where="--detectors",
+                hint="Leave one out, or give one another name in its card",
+            )
 
 
 def _classifiers(mode: Mode, asked: tuple[str, ...]) -> tuple[str, ...]:

@@ -90,12 +90,14 @@ def from_folder(folder: Path, name: str) -> Candidate:
     Raises
     ------
     TableError
-        When no file has this name.
+        When there is no such folder, or no file in it has this name.
     InputError
         When it cannot be read, or is larger than the sandbox takes.
     ProgramError
         When the sandbox refuses the text.
     """
+    if not folder.is_dir():
+        raise TableError("is no folder", where=str(folder), hint=f"Give one that holds {name}.py")
     found = [path for path in sorted(folder.glob("*.py")) if path.stem.lower() == name.lower()]
     if not found:
         there = ", ".join(path.name for path in sorted(folder.glob("*.py"))) or "no program"

@@ -40,9 +40,10 @@ def read_quoted(path: Path) -> list[Quoted]:
     Raises
     ------
     TableError
-        When the columns are others, a value is none, or a method has both kinds of rows.
+        When the columns are others, a method has no name, a value is none, or a method has both kinds of
+        rows, or two of a set.
     """
-    frame = read_table(path).frame
+    frame = read_table(path, words=("method", "set")).frame
     if set(frame.columns) != {"method", "set", "auc_pr"}:
         raise TableError(
             f"has the columns {', '.join(frame.columns)}",
@@ -52,6 +53,8 @@ def read_quoted(path: Path) -> list[Quoted]:
     frame = frame.with_columns(pl.col("auc_pr").cast(pl.Float64, strict=False))
     if not frame["auc_pr"].is_between(0, 1).fill_null(False).all():
         raise TableError("has an auc_pr that is no number from 0 to 1", where=str(path))
+    if frame["method"].null_count():
+        raise TableError("has a row without a method", where=str(path), hint="Name the method in every row")
     found = []
     for (method,), rows in frame.group_by("method", maintain_order=True):
         whole = rows["set"].is_null()
@@ -60,6 +63,10 @@ def read_quoted(path: Path) -> list[Quoted]:
                 f"gives '{method}' both a mean and single sets, or two means",
                 where=str(path),
                 hint="Leave out one kind",
+            )
+        if rows["set"].is_duplicated().any():
+            raise TableError(
+                f"gives '{method}' two values on one set", where=str(path), hint="Leave out one of them"
             )
         values = rows["auc_pr"].to_numpy()
         found.append(Quoted(str(method), values[:0] if whole.any() else values, float(values.mean())))

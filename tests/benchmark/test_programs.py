@@ -123,6 +123,8 @@ def test_programs_in_files_are_named_after_their_detector(tmp_path: Path) -> Non
     assert not found.verified
     with pytest.raises(TableError, match=r"holds no ecod\.py.*IForest\.py"):
         from_folder(tmp_path, "ecod")
+    with pytest.raises(TableError, match=r"nowhere: is no folder. Give one that holds ecod\.py"):
+        from_folder(tmp_path / "nowhere", "ecod")
     (tmp_path / "ecod.py").write_text(THREE_ARGUMENTS + "#" * 64 * 1024)
     with pytest.raises(InputError, match=r"ecod\.py: is larger than 64 KiB"):
         from_folder(tmp_path, "ecod")

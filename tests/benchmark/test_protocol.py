@@ -87,6 +87,7 @@ def test_f1_is_that_of_the_highest_scores(pairs: list[tuple[bool, int]]) -> None
         ("a.mat", b"nothing" * 40, "is no data set"),
         ("a.csv", b"x,z\n1,0\n", "has 0 columns named label or y"),
         ("a.csv", b"x,y,label\n1,0,0\n", "has 2 columns named"),
+        ("a.csv", b"y\n0\n1\n", "has labels and no other column"),
         ("a.csv", b"x,y\nred,0\n", "column 'x' is not of numbers"),
         ("a.csv", b"x,y\n1,0\n,0\n", "missing"),
         ("a.csv", b"x,y\n1,0\n2,2\n", "neither 0 nor 1"),

@@ -272,6 +272,8 @@ def test_quoted_figures_are_marked_as_quoted(benchmark: Benchmark, tmp_path: Pat
     path = tmp_path / "quoted.csv"
     path.write_text("method,set,auc_pr\nAnoLLM-135M,,0.71\nAnoLLM-360M,a,0.6\nAnoLLM-360M,b,0.8\n")
     quoted = read_quoted(path)
+    (tmp_path / "numbered.csv").write_text("method,set,auc_pr\n1,,0.5\n")
+    assert [one.method for one in read_quoted(tmp_path / "numbered.csv")] == ["1"]
     assert [(one.method, one.mean, len(one.auc_pr)) for one in quoted] == [
         ("AnoLLM-135M", 0.71, 0),
         ("AnoLLM-360M", pytest.approx(0.7), 2),
@@ -294,6 +296,9 @@ def test_quoted_figures_are_marked_as_quoted(benchmark: Benchmark, tmp_path: Pat
         ("method,set,auc_pr\nA,,1.5\n", "no number from 0 to 1"),
         ("method,set,auc_pr\nA,,high\n", "no number from 0 to 1"),
         ("method,set,auc_pr\nA,,0.5\nA,x,0.6\n", "both a mean and single sets"),
+        ("method,set,auc_pr\nA,,0.5\nA,,0.6\n", "or two means"),
+        ("method,set,auc_pr\nA,x,0.5\nA,x,0.6\n", "gives 'A' two values on one set"),
+        ("method,set,auc_pr\nA,x,0.5\n,x,0.6\n", "a row without a method"),
     ],
 )
 def test_quoted_figures_that_cannot_be_used(tmp_path: Path, content: str, message: str) -> None:

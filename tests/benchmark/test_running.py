@@ -18,7 +18,7 @@ from llmdas_agent.benchmark.journal import Journal, Record
 from llmdas_agent.benchmark.plan import Plan
 from llmdas_agent.benchmark.programs import Candidate, rival
 from llmdas_agent.benchmark.running import Pace, run_plan
-from llmdas_agent.errors import BusyError, InputError, UnknownNameError
+from llmdas_agent.errors import BusyError, InputError, StorageError, UnknownNameError
 from llmdas_agent.programs import SynthesisProgram
 from llmdas_agent.workers import Processes
 
@@ -55,6 +55,8 @@ def test_what_cannot_be_measured_is_said_beforehand(sets: Path) -> None:
         Plan.of(sets, [detector("pca")], classifiers=("svc",))
     with pytest.raises(InputError, match="no classifier 'tree'"):
         Plan.of(sets, [detector("pca")], classifiers=("tree",), mode="paper")
+    with pytest.raises(InputError, match="two detectors are named 'pca'"):
+        Plan.of(sets, [detector("pca"), detector("ecod"), detector("pca")])
     with pytest.raises(UnknownNameError, match="knn"):
         Plan.of(sets, [detector("pca")], peers=("knnn",))
 
@@ -208,6 +210,12 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
 
 def test_two_benchmarks_never_write_into_one_folder(tmp_path: Path, benchmark: Benchmark) -> None:
     with FileLock(tmp_path / ".lock"), pytest.raises(BusyError, match="another benchmark"):
+        run_plan(benchmark.plan, tmp_path, Processes(1), command="")
+
+
+def test_a_folder_that_cannot_be_held_is_named(tmp_path: Path, benchmark: Benchmark) -> None:
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(StorageError, match=r"cannot be written \(is a directory\)"):
         run_plan(benchmark.plan, tmp_path, Processes(1), command="")
 
 
