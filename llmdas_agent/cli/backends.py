@@ -42,6 +42,8 @@ def chosen_workers(backend: Backend, scheduler: str | None, jobs: int) -> Worker
         return Processes(jobs)
     if scheduler is None:
         raise typer.BadParameter("--backend dask needs the address of a cluster: --scheduler ADDRESS")
+    if jobs != 1:
+        raise typer.BadParameter("--jobs is for processes of this machine; a cluster has as many as it has")
     return Cluster(scheduler)
 
 

@@ -209,6 +209,7 @@ def test_programs_of_the_papers_form_come_from_files(cli: Cli, sets: Path, tmp_p
         (("run", "sets", "--parts", "swap"), 2, "--parts knows swaps"),
         (("run", "sets", "--classifiers", "svc"), 3, "one classifier, its own"),
         (("run", "sets", "--backend", "dask"), 2, "--scheduler ADDRESS"),
+        (("run", "sets", "--backend", "dask", "--scheduler", "x", "--jobs", "2"), 2, "--jobs is for proc"),
         (("run", "sets", "--scheduler", "tcp://localhost:1"), 2, "goes with --backend dask"),
         (("run", "sets", "--quoted", "nowhere.csv"), 3, "no such file"),
         (("report", "sets"), 3, "holds no benchmark"),
