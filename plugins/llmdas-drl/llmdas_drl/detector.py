@@ -147,7 +147,7 @@ class DRL(BaseDetector):  # type: ignore[misc]  # PyOD has no types
 
 def _score(network: dict[str, NDArray[np.float32]], Z: Array) -> Array:
     arrays = {name: array.astype(np.float64) for name, array in network.items()}
-    hidden = _leaky(Z @ arrays["encoder_0"].T) @ arrays["encoder_1"].T
+    hidden = _leaky(_leaky(Z @ arrays["encoder_0"].T) @ arrays["encoder_1"].T)
     weights = _leaky(Z @ arrays["weights_0"].T) @ arrays["weights_1"].T
     return np.asarray(((hidden - weights @ arrays["basis"]) ** 2).mean(axis=1))
 

@@ -25,11 +25,14 @@ _SHARE = 0.8
 
 
 class _Network(nn.Module):
-    """Encoder d→h→h, weight network d→h→b, decoder h→d: all without biases."""
+    """Encoder d→h→h, weight network d→h→b, decoder h→d: all without biases.
+
+    Both of the encoder's layers end in LeakyReLU; the weights are linear in what their first layer makes.
+    """
 
     def __init__(self, d: int, hidden: int, n_basis: int) -> None:
         super().__init__()
-        self.encoder = _layers(d, hidden, hidden)
+        self.encoder = _layers(d, hidden, hidden).append(nn.LeakyReLU(_SLOPE))
         self.weights = _layers(d, hidden, n_basis)
         self.decoder = nn.Linear(hidden, d, bias=False)
 

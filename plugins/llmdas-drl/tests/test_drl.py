@@ -36,14 +36,17 @@ def fitted(rows: Rows) -> DRL:
 def test_the_score_is_the_mean_of_the_published_ones(fitted: DRL, rows: Rows) -> None:
     """The same networks, put together in PyTorch from the arrays, give the same scores."""
 
+    def leaky(values: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.leaky_relu(values, 0.2)
+
     def layers(network: dict[str, Rows], name: str, x: torch.Tensor) -> torch.Tensor:
         first, second = (torch.as_tensor(network[f"{name}_{layer}"]) for layer in (0, 1))
-        return torch.nn.functional.leaky_relu(x @ first.T, 0.2) @ second.T
+        return leaky(x @ first.T) @ second.T
 
     def errors(network: dict[str, Rows], seen: Rows) -> Rows:
         x = torch.as_tensor(seen, dtype=torch.float32)
         summed = layers(network, "weights", x) @ torch.as_tensor(network["basis"])
-        return ((layers(network, "encoder", x) - summed) ** 2).mean(dim=1).numpy()
+        return ((leaky(layers(network, "encoder", x)) - summed) ** 2).mean(dim=1).numpy()
 
     anchored, gaussian = (seen_in(view, rows) for view in fitted.views_)
     order = (anchored, gaussian, anchored, gaussian)

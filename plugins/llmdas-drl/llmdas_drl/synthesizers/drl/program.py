@@ -1,4 +1,4 @@
-"""Hard anomalies by recombine, local_step, outward; by local_step where those would be too probable."""
+"""Hard anomalies by between, local_step, outward; by local_step where those would be too probable."""
 
 import numpy as np
 
@@ -8,18 +8,14 @@ STRENGTH = 1.25
 HIDDEN_SHARE = 0.6
 
 
-def recombine(Z, spacing, count, rng):
-    """Take columns of one row from another row: every value is ordinary, the combination is not."""
-    n, d = Z.shape
-    rows = Z[rng.integers(n, size=count)]
-    donors = Z[rng.integers(n, size=count)]
-    share = rng.uniform(0.1, 0.6, size=(count, 1))
-    taken = rng.random((count, d)) < share
-    taken[np.arange(count), rng.integers(d, size=count)] = True
-    rows = np.where(taken, donors, rows)
-    independent = rng.random(count) < 0.3
-    shuffled = np.column_stack([Z[rng.integers(n, size=count), j] for j in range(d)])
-    return np.where(independent[:, None], shuffled, rows)
+def between(Z, spacing, count, rng):
+    """Stand between rows that are far from each other: inside the hull of the data, outside its mass."""
+    n = len(Z)
+    first = Z[rng.integers(n, size=count)]
+    others = rng.integers(n, size=(count, 6))
+    far = np.linalg.norm(Z[others] - first[:, None, :], axis=2).argmax(axis=1)
+    second = Z[others[np.arange(count), far]]
+    return first + rng.uniform(0.25, 0.75, size=(count, 1)) * (second - first)
 
 
 def local_step(Z, spacing, count, rng):
@@ -44,7 +40,7 @@ def outward(Z, spacing, count, rng):
     return center + (rows - center) * (1.0 + STRENGTH * rng.uniform(0.2, 1.5, size=(count, 1)))
 
 
-MAKERS = (recombine, local_step, outward)
+MAKERS = (between, local_step, outward)
 
 
 def nearest(rows, reference):
