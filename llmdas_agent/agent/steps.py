@@ -101,7 +101,9 @@ class Steps:
         wanted = min(self.folder.candidates, self.folder.budget.max_rounds - state["round"])
         made = self._proposed(brief, wanted)
         if not made:
-            reason = f"{self.proposer.name} has nothing left to try; {self._why_none(state['round'])}"
+            reason = self._why_none(state["round"])
+            if wanted > 0:  # none where fewer rounds are allowed by now than were walked
+                reason = f"{self.proposer.name} has nothing left to try; {reason}"
             return self._timed(state, status="exhausted", reason=reason, onward="give_up")
         for number, proposal in enumerate(made.values(), start=state["round"] + 1):
             self.folder.save_proposal(number, proposal)

@@ -148,6 +148,48 @@ def test_a_run_that_ended_is_not_walked_again() -> None:
     assert again.briefs == []
 
 
+@pytest.mark.parametrize(
+    ("began", "higher"),
+    [(Budget(max_rounds=1), {"max_rounds": 2}), (Budget(max_seconds=0.01), {"max_seconds": 600.0})],
+)
+def test_a_run_that_its_budget_ended_goes_on_under_a_higher_one(
+    began: Budget, higher: dict[str, float]
+) -> None:
+    folder, ended = run(Scripted(COPIES), budget=began)
+    assert ended.status in ("exhausted", "budget_exceeded")
+    folder.allow(**higher)
+    proposer = Scripted(COPIES, GOOD)
+    result = graph.run(folder, proposer)
+    assert (result.status, result.best) == ("accepted", 2)
+    assert [len(brief.attempts) for brief in proposer.briefs] == [1], "what was tried is not tried again"
+    assert result.seconds > ended.seconds
+
+
+def test_a_budget_that_changes_nothing_comes_to_the_same_end() -> None:
+    folder, ended = run(Scripted(COPIES), budget=Budget(max_rounds=1))
+    folder.allow(max_seconds=900.0)
+    again = Scripted(COPIES, GOOD)
+    result = graph.run(folder, again)
+    assert (result.status, result.reason, again.briefs) == (ended.status, ended.reason, [])
+    assert RunFolder(folder.path).budget == Budget(1, 900.0)
+
+
+def test_an_interrupted_run_with_fewer_rounds_than_it_walked_says_so() -> None:
+    class Interrupted(Scripted):
+        def propose(self, brief: Brief) -> Proposal | None:
+            if len(brief.attempts) == 2:
+                raise KeyboardInterrupt
+            return super().propose(brief)
+
+    folder = graph.begin(HBOS, proposer="scripted")
+    with pytest.raises(KeyboardInterrupt):
+        graph.run(folder, Interrupted(BROKEN, COPIES, GOOD))
+    folder.allow(max_rounds=1)
+    result = graph.run(folder, Scripted(BROKEN, COPIES, GOOD))
+    assert (result.status, result.best) == ("exhausted", 2)
+    assert result.reason.startswith("none of 2 programs passed")
+
+
 def test_the_checkpoint_holds_plain_values_only() -> None:
     folder, _ = run(Scripted(GOOD))
     with sqlite3.connect(folder.checkpoint) as connection:
