@@ -312,6 +312,21 @@ def test_tables_that_cannot_be_fitted(table: object, message: str, synthesizer: 
         EnhancedDetector("pca", synthesizer=synthesizer).fit(table)
 
 
+def test_a_fit_that_fails_leaves_what_was_fitted_before(
+    normal: np.ndarray, new: tuple, synthesizer: Synthesizer
+) -> None:
+    detector = EnhancedDetector("iforest", synthesizer=synthesizer, random_state=0).fit(normal)
+    before = detector.decision_function(new[0])
+    # as many columns in other units, refused by the table, then by the base
+    with pytest.raises(TableError):
+        detector.fit(1000.0 + normal[:5])
+    detector.set_params(base=IForest(n_estimators=-1))
+    with pytest.raises(DetectorError):
+        detector.fit(1000.0 + normal)
+    np.testing.assert_array_equal(detector.decision_function(new[0]), before)
+    assert detector.card_ is not None, "the base that was fitted, and not the one that refused"
+
+
 def test_a_base_that_refuses_the_table_is_named(normal: np.ndarray, synthesizer: Synthesizer) -> None:
     with pytest.raises(DetectorError, match=r"pyod\.models\.pca\.PCA cannot be fitted on this table"):
         EnhancedDetector(PCA(n_components=1000), synthesizer=synthesizer, random_state=0).fit(normal)
