@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..agent.proposers import Proposer
     from ..agent.runs import Result, RunFolder
     from ..agent.settings import ModelSettings
-    from ..config import Budget
     from .live import LiveView
 
 __all__ = ["add_detector"]
@@ -34,7 +33,9 @@ ProposerOption = Annotated[
     str | None, typer.Option("--proposer", metavar="NAME", help="One that a plugin brings, or embedded.")
 ]
 RoundsOption = Annotated[int | None, typer.Option(min=1, help="Programs that may be proposed.  [default: 8]")]
-TimeOption = Annotated[float | None, typer.Option(min=1, help="Seconds that it may take.  [default: 600]")]
+TimeOption = Annotated[
+    float | None, typer.Option(min=1, help="Seconds that the run may take.  [default: 600]")
+]
 CandidatesOption = Annotated[
     int | None,
     typer.Option(min=1, help="Programs asked for side by side; the best verified one wins.  [default: 1]"),
@@ -78,30 +79,22 @@ def add_detector(
     model, or from the chat model of --model, LLMDAS_MODEL or config.toml. Exit code 0: accepted and
     registered. 5: no program passed, 6: time, tokens or money are spent; then nothing is registered
     and the best attempt is kept to look at. 12: the chat model cannot be reached; the run can be resumed.
-    With --resume a higher --max-rounds, --max-time, --max-cost or --max-tokens goes on with a run that has
-    ended without a program.
+    --resume with higher caps on rounds, time, tokens or cost goes on with a run that found no program.
     """
     if (card is None) == (resume is None):
         raise typer.BadParameter("give a card, or --resume RUN")
     if refine and (resume or proposer):
         raise typer.BadParameter("--refine goes with a card, and with a chat model or none")
-    from ..agent.runs import RunFolder, changed
-    from ..config import Budget
-
     caps = {"max_rounds": max_rounds, "max_seconds": max_time, "max_cost": max_cost, "max_tokens": max_tokens}
     settings = None
     if resume is not None:
         require_new(proposer=proposer, candidates=candidates, seed=seed)
-        folder = RunFolder.find(resume)
-        folder.allow(**caps)
-        writer = _proposer_of(folder, model, base_url, tracing=tracing)
+        folder, writer = _resumed(resume, model, base_url, caps, tracing=tracing)
     else:
         assert card is not None
         settings = _settings(model, base_url) if refine else None
-        budget = changed(Budget(), **caps)
-        folder, writer = _begin(
-            card, model, base_url, proposer, candidates or 1, seed or 0, budget, tracing=tracing
-        )
+        new = (candidates or 1, seed or 0, caps)
+        folder, writer = _begin(card, model, base_url, proposer, *new, tracing=tracing)
     result = _walk(folder, writer, new=resume is None)
     data = _as_data(folder, result) if as_json else {}
     if not as_json:
@@ -120,7 +113,7 @@ def _begin(
     proposer: str | None,
     candidates: int,
     seed: int,
-    budget: Budget,
+    caps: dict[str, float | None],
     *,
     tracing: bool,
 ) -> tuple[RunFolder, Proposer]:
@@ -129,8 +122,10 @@ def _begin(
 
     from ..agent import graph
     from ..agent.named import named_proposer
+    from ..agent.runs import changed
     from ..agent.settings import resolve
     from ..cards import load_card
+    from ..config import Budget
     from ..detectors import DetectorSource
 
     if proposer is not None and (model or base_url):
@@ -142,7 +137,7 @@ def _begin(
         load_card(card),
         proposer=settings.id if settings else named_proposer(proposer or "embedded").name,
         seed=seed,
-        budget=budget,
+        budget=changed(Budget(), **caps),
         candidates=candidates,
         model=settings.as_dict() if settings else None,
     )
@@ -153,6 +148,17 @@ def _begin(
         shutil.rmtree(folder.path)
         raise
     return folder, writer
+
+
+def _resumed(
+    run: str, model: str | None, base_url: str | None, caps: dict[str, float | None], *, tracing: bool
+) -> tuple[RunFolder, Proposer]:
+    """Return a run that goes on, allowed what these caps say, and who writes its programs."""
+    from ..agent.runs import RunFolder
+
+    folder = RunFolder.find(run)
+    folder.allow(**caps)
+    return folder, _proposer_of(folder, model, base_url, tracing=tracing)
 
 
 def _proposer_of(folder: RunFolder, model: str | None, base_url: str | None, *, tracing: bool) -> Proposer:

@@ -40,6 +40,9 @@ RoundsOption = Annotated[
 TimeOption = Annotated[
     float | None, typer.Option(min=1, help="Seconds that a cell may take.  [default: 600]")
 ]
+ResumeOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Go on with an interrupted comparison.")
+]
 
 
 def compare(
@@ -53,9 +56,7 @@ def compare(
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the table there, as CSV and as Markdown.")
     ] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Go on with an interrupted comparison.")
-    ] = None,
+    resume: ResumeOption = None,
     seed: RunSeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
