@@ -122,7 +122,7 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         TableError
             When the table cannot be used.
         InputError
-            When the contamination is no share.
+            When the contamination is neither a share nor a thresholder.
         UnknownNameError, CardError, DetectorError
             When `base` is none.
         NotAcceptedError
@@ -131,10 +131,7 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
             When the sandbox cannot work on this machine.
         """
         experts = _known(self.experts)
-        if isinstance(self.contamination, (int, float)) and not 0 < self.contamination <= 0.5:
-            raise InputError(
-                f"is {self.contamination}", where="contamination", hint="Give a share above 0, up to 0.5"
-            )
+        _require_share(self.contamination)
         source = resolve(self.base)
         synthesizer = _verified(self.synthesizer, self.base, source)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -256,6 +253,17 @@ def _reference_rows(n: int, seed: int) -> NDArray[np.bool_]:
     chosen = np.zeros(n, dtype=bool)
     chosen[np.random.default_rng(seed).permutation(n)[:_MAX_REFERENCE]] = True
     return chosen
+
+
+def _require_share(contamination: Any) -> None:
+    # PyOD takes whatever is no number of these types for a thresholder, and fails once all is fitted
+    if isinstance(contamination, (int, float)):
+        usable = 0 < contamination <= 0.5
+    else:
+        usable = hasattr(contamination, "predict")
+    if not usable:
+        hint = "Give a share above 0, up to 0.5, or a PyThresh object"
+        raise InputError(f"is {contamination!r}", where="contamination", hint=hint)
 
 
 def _known(experts: Sequence[str]) -> tuple[str, ...]:
