@@ -180,7 +180,9 @@ class Steps:
         self._write_page(number)
         # a run that was killed right after registering comes here again: once is enough
         synthesizer = self._already_registered(number) or self.registry.add(self._synthesizer(number))
-        self.tell("registered", f"registered '{synthesizer.name}'", folder=str(synthesizer.folder))
+        # a comparison's cell and a replay have a registry of their own, so the place is told
+        told = f"'{synthesizer.name}' in {synthesizer.folder}"
+        self.tell("registered", told, folder=str(synthesizer.folder))
         reason = f"program {number} passed every check"
         return self._timed(state, status="accepted", reason=reason, best=number)
 

@@ -71,6 +71,7 @@ def test_a_broken_program_then_a_copying_one_then_a_good_one() -> None:
     assert steps == ["card", "profile", *["proposal", "revision"] * 2, "proposal", "registered", "end"]
     journal = [json.loads(line) for line in (folder.path / "journal.jsonl").read_text().splitlines()]
     assert [line["step"] for line in journal] == [event.step for event in events]
+    assert journal[-2]["message"] == f"'hbos' in {registered.folder}"
 
 
 def test_exhausted_registers_nothing_and_keeps_the_best_attempt() -> None:
