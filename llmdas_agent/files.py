@@ -12,7 +12,10 @@ from pathlib import Path
 from .config import data_dir
 from .errors import StorageError
 
-__all__ = ["storage_errors", "write_whole"]
+__all__ = ["OUT_OF_SPACE", "storage_errors", "write_whole"]
+
+OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where the disk is full, the quota is used up, or a file may grow no more."""
 
 
 @contextmanager
@@ -32,7 +35,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in OUT_OF_SPACE:
             hint = "Free some space and run the command again; what was there before is untouched"
         elif path.absolute().is_relative_to(data_dir().absolute()):
             hint = "Set LLMDAS_HOME to a folder of yours"

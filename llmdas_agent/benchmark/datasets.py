@@ -65,7 +65,7 @@ def find_datasets(folder: Path) -> list[Path]:
     ]
     if not found:
         raise TableError(
-            "holds no .npz, .mat, .csv, .tsv or .parquet file",
+            "holds no .npz, .mat, .csv, .tsv or .parquet file" if folder.is_dir() else "is no folder",
             where=str(folder),
             hint=f"`llmdas-agent bench fetch {folder}` brings the public ones",
         )

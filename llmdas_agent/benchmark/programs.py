@@ -16,7 +16,7 @@ from ..errors import ProgramError, TableError
 from ..programs import ENTRY_POINT, Proposal, SynthesisProgram
 from ..registry import Registry
 from ..report import BlindSpotProfile, VerificationReport
-from ..sandbox import check_source
+from ..sandbox import check_source, read_program
 from ..synthesizer import Synthesizer
 
 __all__ = [
@@ -91,6 +91,8 @@ def from_folder(folder: Path, name: str) -> Candidate:
     ------
     TableError
         When no file has this name.
+    InputError
+        When it cannot be read, or is larger than the sandbox takes.
     ProgramError
         When the sandbox refuses the text.
     """
@@ -100,10 +102,7 @@ def from_folder(folder: Path, name: str) -> Candidate:
         raise TableError(
             f"holds no {name}.py", where=str(folder), hint=f"It has {there}; name each after its detector"
         )
-    try:
-        program = SynthesisProgram(found[0].read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProgramError(f"cannot be read: {error}", code="parse", where=str(found[0])) from error
+    program = read_program(found[0])
     try:
         check_source(program)
     except ProgramError as error:

@@ -6,11 +6,12 @@ import os
 import select
 import sys
 from contextlib import suppress
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from ..errors import LlmdasError, in_a_line
+from ..errors import LlmdasError, StorageError, in_a_line
+from ..files import OUT_OF_SPACE
 from . import (
     add_detector,
     bench,
@@ -98,34 +99,53 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Run the command line; the console script."""
+    code = _run()
+    warn_of_plugins()
+    try:
+        # what is still kept back: what that raises could not be caught when the interpreter ends
+        typer.echo(nl=False)
+    except OSError as error:
+        code = _told(error) or code
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """Return what the command line ends with, having told any error."""
     try:
         app()
     except SystemExit as ended:
         # at a broken pipe, whichever it was, typer exits with 1 and says nothing
-        if isinstance(ended.__context__, BrokenPipeError):
-            _end_with(ended.__context__)
-        raise
+        return _told(ended.__context__) if isinstance(ended.__context__, BrokenPipeError) else ended.code
     except Exception as error:
-        _end_with(error)
-    finally:
-        warn_of_plugins()
-        _flush()
+        return _told(error)
+    return 0
 
 
-def _end_with(error: Exception) -> NoReturn:
-    """End the process as an error asks for: quietly, where stdout's reader has only seen enough."""
+def _told(error: Exception) -> int:
+    """Say what failed, nothing where stdout's reader has only seen enough; return the exit code."""
     if _is_unread(error):
         discard(sys.stdout)
-        sys.exit(0)
-    if not isinstance(error, LlmdasError):
-        fault = LlmdasError(
+        return 0
+    known = error if isinstance(error, LlmdasError) else _as_known(error)
+    _explain(known)
+    return known.exit_code
+
+
+def _as_known(error: Exception) -> LlmdasError:
+    if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
+        # files of ours are written under `storage_errors`: this is stdout, or some library's own
+        known: LlmdasError = StorageError(
+            f"not all could be written ({os.strerror(error.errno).lower()})",
+            where=error.filename or "output",
+            hint="Free some space, or send the output elsewhere, and run the command again",
+        )
+    else:
+        known = LlmdasError(
             f"a fault of ours: {in_a_line(error)}",
             hint="Run it again with --debug to see where, and report it",
         )
-        fault.__cause__ = error
-        error = fault
-    _explain(error)
-    sys.exit(error.exit_code)
+    known.__cause__ = error
+    return known
 
 
 def _is_unread(error: Exception) -> bool:
@@ -135,16 +155,6 @@ def _is_unread(error: Exception) -> bool:
     poller = select.poll()
     poller.register(sys.stdout.fileno(), 0)
     return bool(poller.poll(0))
-
-
-def _flush() -> None:
-    """Write what is still kept back: what that raises could not be caught when the interpreter ends."""
-    try:
-        typer.echo(nl=False)
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            discard(sys.stdout)
-        # of anything else, such as a full disk, the interpreter itself tells as it ends
 
 
 def _explain(error: LlmdasError) -> None:

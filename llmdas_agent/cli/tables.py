@@ -60,15 +60,12 @@ def fit(
     Says what the made anomalies contribute on this table. No labels are used and nothing leaves the machine.
     """
     from ..enhance import save_model
-    from ..enhance.files import nearly_numbers
 
     model, frame = _fitted(name, table, drop, contamination, seed)
-    for column, odd in nearly_numbers(frame).items():
-        told = f"is read as words, since '{odd:.40}' is no number and nearly all else is"
-        typer.echo(f"warning: {table}: column '{column}' {told}. Correct it, or leave it empty", err=True)
+    _warn_of_columns(frame, table)
     save_model(model, output)
     found = model.contribution_
-    words = [str(column) for column in model.encoder_.words_]
+    encoder = model.encoder_
     if as_json:
         emit_json(
             {
@@ -76,8 +73,9 @@ def fit(
                 "detector": model.synthesizer_.name,
                 "rows": frame.height,
                 "columns": frame.width,
-                "ignored_columns": list(model.encoder_.ignored_),
-                "word_columns": words,
+                "ignored_columns": list(encoder.ignored_),
+                "word_columns": [str(column) for column in encoder.words_],
+                "time_columns": [str(column) for column in encoder.times_],
                 "threshold": float(model.threshold_),
                 "weights": model.weights_,
                 "learnability": found.learnability,
@@ -87,10 +85,26 @@ def fit(
             }
         )
         return
-    _print_fitted(model, frame, words, output)
+    _print_fitted(model, frame, output)
 
 
-def _print_fitted(model: EnhancedDetector, frame: pl.DataFrame, words: list[str], output: Path) -> None:
+def _warn_of_columns(frame: pl.DataFrame, table: Path) -> None:
+    from ..enhance.spelling import counters, slips
+
+    told = {
+        column: f"is read as words, since '{odd:.40}' is no {kind} as it stands. "
+        "Correct it, or leave it empty"
+        for column, (odd, kind) in slips(frame).items()
+    } | {
+        column: "counts on from row to row: where later rows go on from there, all of them stand out. "
+        f"`--drop '{column}'` leaves it out"
+        for column in counters(frame)
+    }
+    for column, why in told.items():
+        typer.echo(f"warning: {table}: column '{column}' {why}", err=True)
+
+
+def _print_fitted(model: EnhancedDetector, frame: pl.DataFrame, output: Path) -> None:
     screen = console()
     proposal = model.synthesizer_.proposal
     screen.print(
@@ -99,8 +113,10 @@ def _print_fitted(model: EnhancedDetector, frame: pl.DataFrame, words: list[str]
     if model.encoder_.ignored_:
         ignored = ", ".join(model.encoder_.ignored_)
         screen.print(f"ignored    {ignored}: no value in any row", markup=False, emoji=False)
-    if words:
-        screen.print(f"words      {', '.join(words)}", markup=False, emoji=False)
+    if model.encoder_.words_:
+        screen.print(f"words      {', '.join(map(str, model.encoder_.words_))}", markup=False, emoji=False)
+    if model.encoder_.times_:
+        screen.print(f"times      {', '.join(map(str, model.encoder_.times_))}", markup=False, emoji=False)
     if model.treatment_ != "as given":
         screen.print(f"columns    {model.treatment_}, so that the base scores soundly", markup=False)
     screen.print(f"synthesis  {proposal.strategy}: {proposal.blind_spot}", markup=False)
@@ -148,14 +164,16 @@ def score(
         raise typer.BadParameter("--jobs, --backend and --scheduler are for a folder of tables")
     if as_json and output is None:
         raise typer.BadParameter("--json tells of the file that --output names")
+    _refuse_the_table_itself(table, output)
     from ..enhance import load_model, write_table
+    from ..enhance.files import as_csv
     from ..enhance.scoring import scores_of
 
     detector = load_model(model)
     with busy(f"scoring {table.name}"):
         result = scores_of(detector, table, id_column=id_column, drop=drop)
     if output is None:
-        sys.stdout.write(result.write_csv())
+        sys.stdout.write(as_csv(result))
         return
     write_table(output, result)
     summary = {"scores": str(output), "rows": result.height, "anomalies": int(result["label"].sum())}
@@ -165,6 +183,11 @@ def score(
         typer.echo(
             f"{summary['anomalies']} of {summary['rows']} rows labelled as anomalies; scores in {output}"
         )
+
+
+def _refuse_the_table_itself(table: Path, output: Path | None) -> None:
+    if output is not None and output.resolve() == table.resolve():
+        raise typer.BadParameter("--output is the table itself, which would be lost: name another file")
 
 
 def _score_folder(
@@ -241,13 +264,15 @@ def synthesize(
     """
     if as_json and output is None:
         raise typer.BadParameter("--json tells of the file that --output names")
+    _refuse_the_table_itself(table, output)
     from ..enhance import synthesize as make_rows
     from ..enhance import write_table
+    from ..enhance.files import as_csv
 
     model, _ = _fitted(name, table, drop, 0.1, seed)
     made = make_rows(model, rows)
     if output is None:
-        sys.stdout.write(made.write_csv())
+        sys.stdout.write(as_csv(made))
         return
     write_table(output, made)
     if as_json:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import InputError, NotAcceptedError
+from ..errors import NotAcceptedError
 from .output import JsonOption, SeedOption, busy, checks_table, console, emit_json
 
 if TYPE_CHECKING:
@@ -41,12 +40,12 @@ def verify(
     every toy scenario, the card and the program. Exit code 0: it passes every check. 5: it does not.
     """
     from ..files import write_whole
-    from ..programs import SynthesisProgram
     from ..registry import resolve
+    from ..sandbox import read_program
     from ..verification import ToyBench, judge, try_program
     from ..verification.html import render_html
 
-    source = SynthesisProgram(_read(program))
+    source = read_program(program)
     against = resolve(detector)
     with busy(f"checking {program.name}"):
         against.try_out()
@@ -64,24 +63,6 @@ def verify(
         typer.echo(str(page))
     if not report.accepted:
         raise typer.Exit(NotAcceptedError.exit_code)
-
-
-def _read(program: Path) -> str:
-    """Return a program's text, of which no more is read than the sandbox would take."""
-    from ..sandbox.source import MAX_BYTES
-
-    hint = "Give a Python file"
-    try:
-        if not stat.S_ISREG(program.stat().st_mode):  # a device or a pipe may have no end
-            raise InputError("is no regular file", where=str(program), hint=hint)
-        with program.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise InputError(f"is larger than {MAX_BYTES // 1024} KiB", where=str(program), hint=hint)
-        return raw.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"cannot be read ({what.lower()})", where=str(program), hint=hint) from None
 
 
 def report_on(synthesizer: Synthesizer, page: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import polars as pl
@@ -16,15 +17,12 @@ from numpy.typing import NDArray
 
 from ..errors import TableError, did_you_mean
 from ..files import write_whole
+from .spelling import typed
 
-__all__ = ["TableFile", "named_in_errors", "nearly_numbers", "read_table", "scores_table", "write_table"]
-
-NULL_SPELLINGS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "?", "#N/A")
+__all__ = ["TableFile", "as_csv", "named_in_errors", "read_table", "scores_table", "write_table"]
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _SEPARATORS = ",;\t|"
-_TRUE_FALSE = ("true", "false")
-_NEARLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -49,12 +47,14 @@ def read_table(
     id_column: str | None = None,
     drop: Sequence[str] = (),
     words: Collection[str] = (),
+    times: Collection[str] = (),
 ) -> TableFile:
     """Read a table with a header.
 
-    A column is a number where every value in the whole file is one, true or false where every value is, and
-    text otherwise. Empty fields and the usual spellings of a missing value (`NULL_SPELLINGS`) are missing;
-    blank lines are skipped. A ``.csv`` may be separated by commas, semicolons, tabs or bars; where it is by
+    A column is a number where every value in the whole file is one, true or false where every value is, a
+    time where every value is one in ISO 8601 (``2024-01-31``, ``2024-01-31T23:59:59+01:00``), and text
+    otherwise. Empty fields and the usual spellings of a missing value (`NULL_SPELLINGS`) are missing; blank
+    lines are skipped. A ``.csv`` may be separated by commas, semicolons, tabs or bars; where it is by
     semicolons, a comma is a decimal point.
 
     Parameters
@@ -67,6 +67,8 @@ def read_table(
         Columns to be left out.
     words : collection of str
         Columns of text that stay text whatever this file's rows look like, as those fitted were.
+    times : collection of str
+        Columns that have to be times, as those fitted were.
 
     Returns
     -------
@@ -87,16 +89,16 @@ def read_table(
         )
     if frame.is_empty():
         raise TableError("has a header and no rows", where=str(path))
-    for name in (*drop, *([id_column] if id_column is not None else [])):
-        if name not in frame.columns:
-            raise TableError(
-                f"has no column '{name}'", where=str(path), hint=did_you_mean(name, frame.columns)
-            )
+    carried = [] if id_column is None else [id_column]
+    _check_names(path, [*drop, *carried], frame.columns)
     ids = frame[id_column] if id_column is not None else None
-    frame = frame.drop(*drop, *([] if id_column is None or id_column in drop else [id_column]))
+    frame = frame.drop({*drop, *carried})
     if not frame.width:
         raise TableError("has no column left to look at", where=str(path), hint="Drop fewer columns")
-    return TableFile(_typed(frame, words, separator) if separator else frame, ids)
+    if separator:
+        with named_in_errors(path):
+            frame = typed(frame, words=words, times=times, comma_is_point=separator == ";")
+    return TableFile(frame, ids)
 
 
 @contextmanager
@@ -107,28 +109,6 @@ def named_in_errors(path: Path) -> Iterator[None]:
     except TableError as error:
         column = "" if error.where == "table" else f": {error.where}"
         raise TableError(error.what, where=f"{path}{column}", hint=error.hint) from None
-
-
-def nearly_numbers(frame: pl.DataFrame) -> dict[str, str]:
-    """Return columns of text in which nine values of ten are numbers, each with the first that is none.
-
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        As `read_table` gives it.
-
-    Returns
-    -------
-    dict of str to str
-        A value for each such column: most often a slip that made words of its numbers.
-    """
-    found = {}
-    for column in frame.select(pl.col(pl.String)):
-        known = column.drop_nulls()
-        odd = known.filter(known.cast(pl.Float64, strict=False).is_null())
-        if 0 < len(odd) <= (1 - _NEARLY) * len(known):
-            found[column.name] = str(odd[0])
-    return found
 
 
 def scores_table(
@@ -164,6 +144,35 @@ def scores_table(
     return pl.DataFrame(({} if ids is None else {ids.name: ids}) | columns)
 
 
+def as_csv(frame: pl.DataFrame, separator: str = ",") -> str:
+    """Return a table as the text of a CSV.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        The table.
+    separator : str
+        What stands between its fields.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TableError
+        When a column is of a kind that has no text, such as lists.
+    """
+    try:
+        return frame.write_csv(separator=separator)
+    except pl.exceptions.PolarsError as error:
+        raise TableError(
+            f"cannot be written as text: {_first_line(error)}",
+            where="output",
+            hint="Write it to a .parquet file, or leave out the identifier",
+        ) from None
+
+
 def write_table(path: str | Path, frame: pl.DataFrame) -> None:
     """Write a table, whole or not at all.
 
@@ -177,17 +186,17 @@ def write_table(path: str | Path, frame: pl.DataFrame) -> None:
     Raises
     ------
     TableError
-        When the suffix is none of these.
+        When the suffix is none of these, or a column has no text.
     StorageError
         When it cannot be written; what was there before stays as it was.
     """
     path = Path(path)
     suffix = _suffix(path)
+    if suffix != ".parquet":
+        write_whole(path, as_csv(frame, "\t" if suffix == ".tsv" else ","))
+        return
     buffer = io.BytesIO()
-    if suffix == ".parquet":
-        frame.write_parquet(buffer)
-    else:
-        frame.write_csv(buffer, separator="\t" if suffix == ".tsv" else ",")
+    frame.write_parquet(buffer)
     write_whole(path, buffer.getvalue())
 
 
@@ -227,17 +236,17 @@ def _checked_lines(path: Path) -> tuple[str, list[int]]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             separator = "\t" if _suffix(path) == ".tsv" else _separator(stream.readline())
             stream.seek(0)
-            reader = csv.reader(stream, delimiter=separator, strict=True)
-            header = next(reader, [])
+            records = _records(path, stream, separator)
+            _, header = next(records, ("", []))
             _check_header(path, header)
             blank = []
-            for row, fields in enumerate(reader):
+            for row, (where, fields) in enumerate(records):
                 if not fields:
                     blank.append(row)
                 elif len(fields) != len(header):
                     raise TableError(
                         f"has {len(fields)} fields where the header has {len(header)}",
-                        where=f"{path}:{reader.line_num}",
+                        where=where,
                         hint="Correct the line; text that holds the separator belongs in double quotes",
                     )
             return separator, blank
@@ -245,13 +254,57 @@ def _checked_lines(path: Path) -> tuple[str, list[int]]:
         raise TableError(
             "is not UTF-8 text", where=_line_of_bad_byte(path), hint="Save it as UTF-8"
         ) from None
-    except csv.Error as error:
-        raise TableError(f"cannot be read as a table: {error}", where=f"{path}:{reader.line_num}") from None
+
+
+def _records(path: Path, stream: TextIO, separator: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield file and line, and the fields, of each record, having seen that polars will read the same.
+
+    Python's reader takes quotes within a field for letters and a lone CR for a line end, polars does not.
+    """
+    part = re.escape(separator)
+    field = rf'(?:"[^"]*(?:""[^"]*)*"|[^"{part}]*)'
+    sound = re.compile(rf"{field}(?:{part}{field})*")
+    lines: list[str] = []
+    reader = csv.reader(_kept(stream, lines), delimiter=separator, strict=True)
+    while True:
+        where = f"{path}:{reader.line_num + 1}"
+        lines.clear()
+        try:
+            fields = next(reader, None)
+        except csv.Error:
+            raise _stray_quote(where) from None
+        if fields is None:
+            return
+        text = "".join(lines)
+        if text.endswith("\r"):
+            raise TableError("ends in a CR without LF", where=where, hint="Save it with LF or CRLF line ends")
+        if '"' in text and not sound.fullmatch(text.rstrip("\r\n")):
+            raise _stray_quote(where)
+        yield where, fields
+
+
+def _stray_quote(where: str) -> TableError:
+    hint = 'Enclose the whole field in double quotes, and write "" for each within it'
+    return TableError("has a quote that opens or closes no field", where=where, hint=hint)
+
+
+def _kept(stream: TextIO, lines: list[str]) -> Iterator[str]:
+    """Yield lines, each after it was put into a list."""
+    for line in stream:
+        lines.append(line)
+        yield line
+
+
+def _check_names(path: Path, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise TableError(f"has no column '{name}'", where=str(path), hint=did_you_mean(name, known))
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     if not any(header):
-        raise TableError("is empty", where=str(path), hint="Give a table with a header and rows")
+        what = "has nothing in its first line" if path.stat().st_size else "is empty"
+        raise TableError(what, where=str(path), hint="Give a table with a header and rows")
     if any("\x00" in name for name in header):
         raise TableError("is not a table of text", where=str(path), hint="Give CSV, TSV or Parquet")
     for position, name in enumerate(header, 1):
@@ -263,32 +316,6 @@ def _check_header(path: Path, header: list[str]) -> None:
             )
         if header.index(name) != position - 1:
             raise TableError(f"has two columns named '{name}'", where=f"{path}:1", hint="Rename one of them")
-
-
-def _typed(frame: pl.DataFrame, words: Collection[str], separator: str) -> pl.DataFrame:
-    return frame.with_columns(
-        [
-            _known(series) if series.name in words else _typed_column(_known(series), separator)
-            for series in frame
-        ]
-    )
-
-
-def _known(series: pl.Series) -> pl.Series:
-    """Return the words of a column, None where one is missing."""
-    words = series.cast(pl.String).str.strip_chars()
-    return words.set(words.is_in(NULL_SPELLINGS), None)
-
-
-def _typed_column(words: pl.Series, separator: str) -> pl.Series:
-    pointed = words.str.replace(",", ".", literal=True) if separator == ";" else words
-    numbers = pointed.cast(pl.Float64, strict=False)
-    if numbers.null_count() == words.null_count():
-        return numbers
-    lowered = words.str.to_lowercase()
-    if lowered.is_in(_TRUE_FALSE).all():
-        return lowered == "true"
-    return words
 
 
 def _separator(header: str) -> str:

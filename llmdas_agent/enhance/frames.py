@@ -60,7 +60,12 @@ def columns_of(X: Table) -> TableColumns:
         return _read_frame(X)
     if issparse(X):
         raise TableError("is a sparse matrix, which is not supported", where="table", hint="Give X.toarray()")
+    if nw.dependencies.is_polars_lazyframe(X):
+        raise TableError("is a lazy frame, which holds no rows yet", where="table", hint="Give X.collect()")
     array = np.asarray(X)
+    if isinstance(X, np.ma.MaskedArray):  # numpy drops the mask, and what lies behind it would be taken
+        array = array.astype(object)
+        array[np.ma.getmaskarray(X)] = None
     if array.ndim != 2:
         raise TableError(
             f"has {array.ndim} dimensions, not rows and columns",
@@ -131,6 +136,6 @@ def is_missing(value: Any) -> bool:
 
 def _kind(dtype: Any) -> str:
     """Return "time" or "truth" for a column that is not seen to be one once it is numbers."""
-    if dtype in (nw.Date, nw.Datetime) or getattr(dtype, "kind", "") == "M":
-        return "time"
-    return "truth" if dtype in (nw.Boolean, np.bool_) else ""
+    if isinstance(dtype, np.dtype):  # to numpy, any class equals the type of objects
+        return {"M": "time", "b": "truth"}.get(dtype.kind, "")
+    return "time" if dtype in (nw.Date, nw.Datetime) else "truth" if dtype == nw.Boolean else ""

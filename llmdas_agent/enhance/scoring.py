@@ -87,8 +87,10 @@ def scores_of(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the libraries' own are not for those who score
-        words = {str(name) for name in detector.encoder_.words_}
-        read = read_table(table, id_column=id_column, drop=drop, words=words)
+        words, times = (
+            set(map(str, names)) for names in (detector.encoder_.words_, detector.encoder_.times_)
+        )
+        read = read_table(table, id_column=id_column, drop=drop, words=words, times=times)
         with named_in_errors(table):
             scores = detector.decision_function(read.frame)
     labels = (scores > detector.threshold_).astype("int64")

@@ -36,6 +36,8 @@ class TableEncoder:
         Columns without a single value, which are left out.
     words_ : tuple of str
         Columns taken as words: categories, not numbers.
+    times_ : tuple of str
+        Columns of dates and times.
     width_ : int
         Columns of the encoded table.
     """
@@ -76,12 +78,17 @@ class TableEncoder:
         Raises
         ------
         TableError
-            When columns are missing, too many, or hold text where numbers were fitted.
+            When there is no row, columns are missing or too many, or one holds text where numbers were
+            fitted, or times where none were.
         """
         table = self._in_fitted_order(columns_of(X))
+        if not table.n_rows:
+            raise TableError("has no rows", where="table", hint="Give at least one row")
         parts = []
         for j, (column, encoder) in enumerate(zip(table.columns, self.encoders_, strict=True)):
             label = _label(self.names_, j)
+            if encoder is not None and (table.kinds[j] == "time") != (self._held(j) == "times"):
+                _refuse_values(column, self._held(j), table.kinds[j], label)
             if isinstance(encoder, NumberColumn):
                 parts.append(encoder.transform(_as_numbers(column, label)))
             elif isinstance(encoder, CategoryColumn):
@@ -109,9 +116,12 @@ class TableEncoder:
     @property
     def words_(self) -> tuple[Hashable, ...]:
         """Names, or numbers, of the columns taken as words."""
-        names = self.names_ if self.names_ is not None else list(range(self.n_columns_))
-        pairs = zip(names, self.encoders_, strict=True)
-        return tuple(name for name, encoder in pairs if isinstance(encoder, CategoryColumn))
+        return self._that_hold("text")
+
+    @property
+    def times_(self) -> tuple[Hashable, ...]:
+        """Names, or numbers, of the columns of dates and times."""
+        return self._that_hold("times")
 
     @property
     def blocks_(self) -> dict[str, slice]:
@@ -123,6 +133,17 @@ class TableEncoder:
             for name, encoder, start in zip(names, self.encoders_, self.starts_, strict=False)
             if encoder is not None
         }
+
+    def _that_hold(self, kind: str) -> tuple[Hashable, ...]:
+        names = self.names_ if self.names_ is not None else list(range(self.n_columns_))
+        return tuple(name for j, name in enumerate(names) if self._held(j) == kind)
+
+    def _held(self, j: int) -> str:
+        """Return what a column held when it was fitted: "text", "times", "numbers", or nothing."""
+        encoder = self.encoders_[j]
+        if isinstance(encoder, CategoryColumn):
+            return "text"
+        return "" if encoder is None else "times" if self.kinds_[j] == "time" else "numbers"
 
     def _in_fitted_order(self, table: TableColumns) -> TableColumns:
         if self.names_ is None or table.names is None:
@@ -171,11 +192,26 @@ def _as_numbers(column: Values, label: str) -> Array:
     numbers = _numbers(column)
     if numbers is not None:
         return numbers
-    row, word = next((row, value) for row, value in enumerate(column, 1) if not _is_number(value))
+    row, word = next(
+        ((row, value) for row, value in enumerate(column, 1) if not _is_spelled(value)), (1, column[0])
+    )
     raise TableError(
         f"held numbers when it was fitted and holds text now: '{word!s:.40}' in row {row}",
         where=label,
         hint="Correct the value, or leave it empty when it is not known",
+    )
+
+
+def _refuse_values(column: Values, held: str, kind: str, label: str) -> None:
+    """Refuse a column of times where none were fitted, or the other way round, unless nothing is in it."""
+    numbers = _numbers(column)
+    if numbers is not None and np.isnan(numbers).all():
+        return
+    holds = "times" if kind == "time" else "text" if numbers is None else "numbers"
+    raise TableError(
+        f"held {held} when it was fitted and holds {holds} now",
+        where=label,
+        hint="Give it the type that it had, or fit again",
     )
 
 
@@ -211,6 +247,14 @@ def _word(value: Any) -> str | None:
 
 def _is_number(value: Any) -> bool:
     return value is None or isinstance(value, (Real, Decimal, np.bool_))
+
+
+def _is_spelled(value: Any) -> bool:
+    """Return whether a value is a number, or text that reads as one."""
+    try:
+        return _is_number(value) or float(value) is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def _label(names: list[Hashable] | None, j: int) -> str:

@@ -18,7 +18,7 @@ from llmdas_agent.benchmark.programs import (
     rival,
     without_scores,
 )
-from llmdas_agent.errors import NotAcceptedError, ProgramError, TableError
+from llmdas_agent.errors import InputError, NotAcceptedError, ProgramError, TableError
 from llmdas_agent.programs import SynthesisProgram
 from llmdas_agent.registry import Registry
 from llmdas_agent.sandbox import SandboxResult, run_program
@@ -123,6 +123,14 @@ def test_programs_in_files_are_named_after_their_detector(tmp_path: Path) -> Non
     assert not found.verified
     with pytest.raises(TableError, match=r"holds no ecod\.py.*IForest\.py"):
         from_folder(tmp_path, "ecod")
+    (tmp_path / "ecod.py").write_text(THREE_ARGUMENTS + "#" * 64 * 1024)
+    with pytest.raises(InputError, match=r"ecod\.py: is larger than 64 KiB"):
+        from_folder(tmp_path, "ecod")
+    (tmp_path / "ecod.py").unlink()
+    (tmp_path / "ecod.py").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"ecod\.py: is no regular file"):
+        from_folder(tmp_path, "ecod")
+    (tmp_path / "ecod.py").unlink()
     (tmp_path / "ecod.py").write_text(
         "import os\ndef generate_hard_anomalies(n, m, X, rng):\n    return os\n"
     )

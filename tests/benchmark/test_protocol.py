@@ -101,6 +101,8 @@ def test_files_that_are_no_data_sets(tmp_path: Path, name: str, content: bytes, 
 
 
 def test_folders_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="nowhere: is no folder"):
+        find_datasets(tmp_path / "nowhere")
     with pytest.raises(TableError, match="bench fetch"):
         find_datasets(tmp_path)
     np.savez(tmp_path / "a.npz", X=np.zeros((3, 2)), y=np.zeros(4))

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labelled_sets import Benchmark, detector
-from llmdas_agent.benchmark.jobs import BaseJob, DataFile, EnhancedJob, PeerJob, key_of, run_job
+from llmdas_agent.benchmark.jobs import BaseJob, DataFile, EnhancedJob, Outcome, PeerJob, key_of, run_job
 from llmdas_agent.benchmark.journal import Journal, Record
 from llmdas_agent.benchmark.plan import Plan
 from llmdas_agent.benchmark.programs import Candidate, rival
-from llmdas_agent.benchmark.running import run_plan
+from llmdas_agent.benchmark.running import Pace, run_plan
 from llmdas_agent.errors import BusyError, InputError, UnknownNameError
 from llmdas_agent.programs import SynthesisProgram
 from llmdas_agent.workers import Processes
@@ -129,6 +129,30 @@ def test_a_second_run_measures_only_what_is_new(benchmark: Benchmark, tmp_path: 
     common = found.keys() & whole.keys()
     assert len(common) == 9
     assert all(found[key] == whole[key] for key in common)
+
+
+def test_time_left_is_told_by_kind_of_job_and_rows(tmp_path: Path) -> None:
+    for name, rows in (("large", 15_000), ("small", 3_000)):
+        y = np.zeros(rows, dtype=int)
+        y[-9:] = 1
+        np.savez(tmp_path / f"{name}.npz", X=np.zeros((rows, 2)), y=y)
+    (tmp_path / "broken.npz").write_bytes(b"")
+    plan = Plan.of(tmp_path, [detector("pca")], peers=("knn",), parts=())
+    jobs = {key_of(job): job for job in plan.jobs()}
+    pace = Pace(jobs)
+    assert [job.data.name for job in jobs.values()][::3] == ["large", "small", "broken"]
+    # the peer is quick, and nothing is known of the others yet
+    seconds = {"peer": 8.0, "base": 16.0, "enhanced": 80.0}
+    for key, job in list(jobs.items())[:3]:
+        pace.finished(Outcome(key, job.about(), seconds=seconds[job.kind]))
+    # a quarter of the rows and an eighth of the time, a 64th for the broken one; two at a time by the clock
+    expected = 104 / 8 + 104 / 64
+    assert pace.seconds_left(104.0) == pytest.approx(expected)
+    assert pace.seconds_left(52.0) == pytest.approx(expected / 2)
+    key = list(jobs)[3]
+    pace.finished(Outcome(key, jobs[key].about(), seconds=17.0))
+    # a peer is slower than it seemed, which says nothing of the others
+    assert pace.seconds_left(121.0) == pytest.approx(96 / 8 + 96 / 64 + 25 / 72)
 
 
 def test_processes_give_what_one_gives(benchmark: Benchmark, tmp_path: Path) -> None:

@@ -93,6 +93,34 @@ def test_scores_that_nobody_reads_are_no_error(cli: Cli, tmp_path: Path) -> None
     assert unread(tmp_path, "score", "model", "new.csv") == (0, "")
 
 
+def into_a_full_disk(cwd: Path, *words: str) -> tuple[int, str]:
+    """Run a command whose output finds no space; return its exit code and what it says on stderr."""
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "llmdas_agent", *words],
+            cwd=cwd,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    return ended.returncode, ended.stderr
+
+
+def test_output_that_finds_no_space_is_one_line(cli: Cli, tmp_path: Path) -> None:
+    told = (
+        "error: output: not all could be written (no space left on device). "
+        "Free some space, or send the output elsewhere, and run the command again\n"
+    )
+    for words in (["list"], ["list", "--json"], ["--version"], ["card", "schema"]):
+        assert into_a_full_disk(tmp_path, *words) == (10, told)
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    np.savetxt(tmp_path / "few.csv", rows, delimiter=",", header="a,b", comments="")
+    assert cli("fit", "ecod", "few.csv", "--output", "model").returncode == 0
+    # so few that they are kept back until the command ends
+    assert into_a_full_disk(tmp_path, "score", "model", "few.csv") == (10, told)
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
 def test_a_command_that_nobody_reads_ends_as_it_would_otherwise(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "copies.py").write_text(COPIES)

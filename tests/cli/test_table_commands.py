@@ -62,6 +62,19 @@ def test_scores_go_to_stdout_with_ids_and_without_dropped_columns(cli: Cli, copy
     assert [int(row["patient"]) for row in rows] == list(range(table.height))
 
 
+def test_a_table_is_not_written_over(cli: Cli, copy: Path) -> None:
+    before = (copy / "new.csv").read_bytes()
+    (copy / "again.csv").symlink_to("new.csv")
+    for words in (
+        ("score", "model", "new.csv", "-o", "again.csv"),
+        ("synthesize", "pca", "new.csv", "-o", "new.csv"),
+    ):
+        ended = cli(*words, cwd=copy)
+        assert ended.returncode == 2
+        assert "--output is the table itself" in ended.stderr
+    assert (copy / "new.csv").read_bytes() == before
+
+
 def test_the_same_seed_gives_the_same_scores_and_formats_agree(cli: Cli, copy: Path) -> None:
     table = pl.read_csv(copy / "normal.csv")
     table.write_parquet(copy / "normal.parquet")
@@ -132,7 +145,10 @@ def test_a_word_among_numbers_is_told(cli: Cli, copy: Path) -> None:
     ended = cli("fit", "iforest", "slip.csv", "--output", "other/", "--json", cwd=copy)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["word_columns"] == [first]
-    assert f"slip.csv: column '{first}' is read as words, since '12 EUR' is no number" in ended.stderr
+    assert (
+        f"slip.csv: column '{first}' is read as words, since '12 EUR' is no number as it stands"
+        in ended.stderr
+    )
 
 
 def test_a_file_is_read_as_the_one_fitted_was(cli: Cli, copy: Path) -> None:
@@ -150,6 +166,25 @@ def test_a_file_is_read_as_the_one_fitted_was(cli: Cli, copy: Path) -> None:
         told[name] = pl.read_csv(copy / f"{name}-scores.csv")["score"].to_numpy()
     alike = (branch != "A1").to_numpy()
     np.testing.assert_allclose(told["numbers"], told["branches"][alike], rtol=1e-9)
+
+
+def test_dates_of_a_csv_are_the_times_of_a_parquet(cli: Cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    days = pl.Series("day", rng.integers(0, 900, 120)).cast(pl.Date)
+    table = pl.DataFrame({"x": rng.normal(size=120), "day": days}).with_row_index("row")
+    table.write_csv(tmp_path / "t.csv")
+    table.write_parquet(tmp_path / "t.parquet")
+    ended = cli("fit", "ecod", "t.csv", "--output", "model", "--json")
+    assert json.loads(ended.stdout)["time_columns"] == ["day"]
+    assert ended.stderr.count("\n") == 1
+    assert "t.csv: column 'row' counts on from row to row" in ended.stderr
+    assert cli("score", "model", "t.csv").stdout == cli("score", "model", "t.parquet").stdout
+    slip = (tmp_path / "t.csv").read_text().replace(str(days[7]), "3/4/1971")
+    (tmp_path / "slip.csv").write_text(slip)
+    refused = cli("score", "model", "slip.csv")
+    assert refused.returncode == 3
+    assert "slip.csv: column 'day': held times" in refused.stderr
+    assert "'3/4/1971' in row" in refused.stderr
 
 
 def test_a_column_without_values_is_ignored_and_named(cli: Cli, copy: Path) -> None:

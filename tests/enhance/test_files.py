@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import datetime as dt
+import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import polars as pl
 import pytest
 
 from llmdas_agent.enhance import read_table, scores_table, write_table
-from llmdas_agent.enhance.files import nearly_numbers
+from llmdas_agent.enhance.spelling import counters, slips
 from llmdas_agent.errors import StorageError, TableError
 
 
@@ -70,11 +73,104 @@ def test_columns_of_words_stay_words_and_a_comma_is_a_point_between_semicolons(t
     assert frame["truth"].to_list() == ["true", "false"]
 
 
+def test_points_between_thousands_are_no_decimal_points(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("mixed;points;commas\n1.234;1.5;1,5\n12,5;2;2\n")
+    frame = read_table(path).frame
+    assert frame["mixed"].to_list() == ["1.234", "12,5"]
+    assert slips(frame) == {"mixed": ("12,5", "number")}
+    assert (frame["points"].to_list(), frame["commas"].to_list()) == ([1.5, 2.0], [1.5, 2.0])
+
+
 def test_a_slip_that_makes_words_of_numbers_is_found(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     rows = "\n".join(f"{n},{n}a,{n},{'x' if n % 5 else n}" for n in range(40))
     path.write_text(f"amount,code,whole,half\n{rows}\n12.5 EUR,1a,7,x\n")
-    assert nearly_numbers(read_table(path).frame) == {"amount": "12.5 EUR"}
+    assert slips(read_table(path).frame) == {"amount": ("12.5 EUR", "number")}
+    days = "\n".join(f"2024-01-{day:02}" for day in range(1, 31))
+    path.write_text(f"day\n{days}\n2024-02-30\n")
+    assert slips(read_table(path).frame) == {"day": ("2024-02-30", "time")}
+
+
+@pytest.mark.parametrize(
+    "values", [["1,234.50", "12"], ["0,5", "1,5"], ["1.234,5", "7"], ["12 %", "5%"], ["$1", "2"]]
+)
+def test_numbers_written_for_a_reader_are_found(tmp_path: Path, values: list[str]) -> None:
+    write_table(tmp_path / "t.csv", pl.DataFrame({"amount": values, "code": ["1a", "7"]}))
+    assert slips(read_table(tmp_path / "t.csv").frame) == {"amount": (values[0], "number")}
+
+
+def test_text_without_a_slip_is_none() -> None:
+    """As it comes from a Parquet file, whose text stays text."""
+    frame = pl.DataFrame(
+        {"empty": pl.Series([None, None], dtype=pl.String), "digits": ["1", "2"], "word": ["a", "1"]}
+    )
+    assert slips(frame) == {}
+
+
+def when(path: Path, *values: str, times: Collection[str] = ()) -> pl.Series:
+    """Write a column of dates and read it."""
+    path.write_text("\n".join(["x,when", *(f"{row},{value}" for row, value in enumerate(values))]) + "\n")
+    return read_table(path, times=times).frame["when"]
+
+
+def test_dates_and_times_in_iso_8601_are_times(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    read = when(path, "2024-01-31", "", " 2024-02-01 13:05", "2024-02-01T13:05:59.25")
+    day = dt.datetime(2024, 1, 31)
+    later = day + dt.timedelta(days=1, hours=13, minutes=5)
+    assert read.to_list() == [day, None, later, later + dt.timedelta(seconds=59.25)]
+    in_utc = when(path, "2024-01-31T00:00Z", "2024-01-31 02:00:00+02:00", "2024-01-30 19:00:00-05")
+    assert in_utc.to_list() == [dt.datetime(2024, 1, 31, tzinfo=dt.UTC)] * 3
+    frame = pl.DataFrame({"x": [1.0, 2.0, 3.0], "when": [day, later, None]})
+    frame.write_csv(path)
+    frame.write_parquet(tmp_path / "t.parquet")
+    assert read_table(path).frame.equals(read_table(tmp_path / "t.parquet").frame)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "31/01/2024",
+        "20240131",
+        "2024-1-31",
+        "2024-02-30",
+        "2024-01-31T10",
+        "2024-01-31T10:00Z",
+        "monday",
+        "2024",
+    ],
+)
+def test_what_is_no_such_time_makes_a_column_of_words(tmp_path: Path, other: str) -> None:
+    assert when(tmp_path / "t.csv", "2024-01-31", other).to_list() == ["2024-01-31", other]
+
+
+def test_a_column_of_times_stays_one_or_says_which_value_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    assert when(path, "", "NA", times=["when"]).dtype == pl.Datetime("us")
+    for other in ("31/01/2024", "20240131", "2024-01-31T10:00+01:00"):
+        with pytest.raises(
+            TableError, match=r"column 'when': held times .* '" + re.escape(other) + "' in row 3"
+        ):
+            when(path, "2024-01-31", "2024-01-31 10:00", other, times=["when"])
+
+
+def test_what_counts_on_from_row_to_row_is_found(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    day = dt.datetime(2024, 1, 1)
+    clock = [day + dt.timedelta(days=row // 5) for row in range(40)]
+    frame = pl.DataFrame(
+        {
+            "index": range(40),
+            "falling": range(40, 0, -1),
+            "clock": clock,
+            "born": rng.permutation(clock),
+            "sorted": sorted(rng.integers(0, 9, 40)),
+            "one": [1.0] + [None] * 39,
+            "same": [day] * 40,
+        }
+    )
+    assert counters(frame) == ["index", "falling", "clock"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +185,21 @@ def test_a_slip_that_makes_words_of_numbers_is_found(tmp_path: Path) -> None:
         ("t.csv", b"a,b\n1,2\n1,\xe9\n", r"t\.csv:3: is not UTF-8"),
         ("t.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "is not UTF-8"),
         ("t.csv", b"a\x00,b\n1,2\n", "is not a table of text"),
-        ("t.csv", b'a,b\n1,"2\n', r"t\.csv:\d: cannot be read as a table"),
+        ("t.csv", b'a,b\n1,"2\n3,4\n', r"t\.csv:2: has a quote that opens or closes no field"),
+        (
+            "t.csv",
+            b'a,b\n1,2\n1,"' + b"3,4\n" * 50_000,
+            r"t\.csv:3: has a quote that opens or closes no field",
+        ),
+        ("t.csv", b'a,b\n1,"2"x\n3,4\n', r"t\.csv:2: has a quote that opens or closes no field"),
+        (
+            "t.csv",
+            b'a,b\n1,2\n5" pipe,6\n9" pipe,3\n',
+            r"t\.csv:3: has a quote that opens or closes no field",
+        ),
+        ("t.csv", b'a,b\n1,"2\n3\n4",5\n', r"t\.csv:2: has 3 fields where the header has 2"),
+        ("t.csv", b"a,b\r\r\n1,2\r\r\n3,4\r\r\n", r"t\.csv:1: ends in a CR without LF"),
+        ("t.csv", b"\na,b\n1,2\n", "has nothing in its first line"),
         ("t.parquet", b"a,b\n1,2\n", "is no Parquet file"),
         ("t.xlsx", b"", r"has the suffix '\.xlsx'.*\.csv, \.tsv, \.parquet"),
     ],
@@ -138,6 +248,14 @@ def test_scores_come_back_in_row_order(tmp_path: Path, suffix: str) -> None:
 def test_an_identifier_named_like_a_score_is_refused() -> None:
     with pytest.raises(TableError, match=r"column 'score': is also a column of the output"):
         _scores(1, pl.Series("score", [1]))
+
+
+def test_an_identifier_that_has_no_text_is_told(tmp_path: Path) -> None:
+    odd = _scores(2, pl.Series("id", [[1], [2]]))
+    with pytest.raises(TableError, match=r"output: cannot be written as text.*\.parquet"):
+        write_table(tmp_path / "out.csv", odd)
+    write_table(tmp_path / "out.parquet", odd)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:

@@ -118,6 +118,39 @@ def test_times_of_polars_are_numbers() -> None:
     assert Z[3, 1] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("day", [20240101], "column 'day': held times when it was fitted and holds numbers now"),
+        ("day", ["2024-01-01"], "column 'day': held times when it was fitted and holds text now"),
+        ("year", [dt.date(2024, 1, 1)], "column 'year': held numbers when it was fitted and holds times now"),
+        ("word", [dt.date(2024, 1, 1)], "column 'word': held text when it was fitted and holds times now"),
+    ],
+)
+def test_times_are_taken_for_nothing_else(column: str, values: list[object], message: str) -> None:
+    fitted = pl.DataFrame(
+        {"day": [dt.date(2024, 1, 1), dt.date(2024, 1, 9)], "year": [2023, 2024], "word": ["a", "b"]}
+    )
+    encoder = TableEncoder().fit(fitted)
+    assert (encoder.times_, encoder.words_) == (("day",), ("word",))
+    with pytest.raises(TableError, match=message):
+        encoder.transform(fitted[:1].with_columns(pl.Series(column, values)))
+    nothing = encoder.transform(fitted.with_columns(pl.lit(None).alias(column)))
+    assert np.isfinite(nothing).all()
+
+
+def test_text_among_numbers_is_named_where_it_stands() -> None:
+    encoder = TableEncoder().fit(pl.DataFrame({"x": [1.0, 2.0]}))
+    with pytest.raises(TableError, match=r"'n\.k\.' in row 3"):
+        encoder.transform(pl.DataFrame({"x": ["1", None, "n.k.", "2"]}))
+
+
+def test_no_rows_are_refused_whatever_the_columns(mixed: pl.DataFrame) -> None:
+    for table in (mixed, mixed.select("size").to_numpy()):
+        with pytest.raises(TableError, match=r"table: has no rows\. Give at least one"):
+            TableEncoder().fit(table).transform(table[:0])
+
+
 def test_made_rows_are_snapped_to_what_the_columns_can_hold(mixed: pl.DataFrame) -> None:
     encoder = TableEncoder().fit(mixed)
     Z = encoder.transform(mixed)
@@ -143,6 +176,20 @@ def test_decoding_undoes_encoding(mixed: pl.DataFrame) -> None:
     assert list(decoded) == mixed.columns
 
 
+def test_masked_values_are_missing() -> None:
+    X = np.array([[1.0, 5.0], [2.0, 6.0], [9e9, 7.0]])
+    masked = np.ma.masked_greater(X, 1e6)
+    expected = TableEncoder().fit(np.where(X > 1e6, np.nan, X))
+    np.testing.assert_array_equal(TableEncoder().fit(masked).transform(masked), expected.transform(masked))
+    assert expected.transform(masked)[2].tolist() == [1.5, 1.0, 7.0]
+
+
+def test_numbers_in_an_array_of_objects_are_decoded_as_numbers() -> None:
+    X = np.array([[1.5, "a"], [2.5, "b"], [4.5, "a"]], dtype=object)
+    encoder = TableEncoder().fit(X)
+    assert list(encoder.decode(encoder.transform(X))["column_0"]) == [1.5, 2.5, 4.5]
+
+
 def test_columns_without_a_value_are_left_out_by_name() -> None:
     frame = pl.DataFrame({"a": [1.0, 2.0], "b": [None, None], "c": pl.Series([None, None], dtype=pl.String)})
     encoder = TableEncoder().fit(frame)
@@ -159,6 +206,7 @@ def test_columns_without_a_value_are_left_out_by_name() -> None:
         (lambda f: f.with_columns(size=pl.lit("large")), "column 'size': held numbers .* 'large' in row 1"),
         (lambda f: f.to_numpy()[:, :2], "X has 2 features, but EnhancedDetector is expecting 4 features"),
         (lambda f: csr_matrix(np.eye(4)), "sparse"),
+        (lambda f: f.lazy(), r"is a lazy frame.*X\.collect\(\)"),
         (lambda f: f.with_columns(size=pl.lit([1, 2])), "column 'size': holds List"),
         (lambda f: np.zeros((3, 4), dtype=complex), "Complex data not supported"),
     ],
