@@ -62,8 +62,9 @@ class Registry:
         ModelFolderError
             When its folder is damaged.
         """
-        if name in self._registered():
-            return Synthesizer.read(self.root / name / self._history(name)[-1], "registered")
+        history = self._history(name) if name in self._registered() else []
+        if history:  # another process may have removed it meanwhile
+            return Synthesizer.read(self.root / name / history[-1], "registered")
         if name in self._brought():
             load_plugins().detector(name)  # a name claimed twice is an error, not a choice
             folder, origin = self._brought()[name]

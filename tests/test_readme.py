@@ -44,6 +44,8 @@ def test_the_python_runs() -> None:
     scope: dict[str, object] = {}
     exec(compile(blocks("python")[0], "README.md", "exec"), scope)
     assert len(scope["scores"]) == len(scope["new"])  # type: ignore[arg-type]
+    normal = {row.tobytes() for row in scope["normal"]}  # type: ignore[attr-defined]
+    assert not [row for row in scope["new"] if row.tobytes() in normal], "new rows were not fitted"  # type: ignore[attr-defined]
 
 
 def test_the_program_shown_keeps_its_contract_and_gets_a_report() -> None:

@@ -155,6 +155,20 @@ def test_what_another_process_removed_meanwhile_is_an_unknown_name(registry: Reg
     assert [path.name for path in registry.root.iterdir()] == [".mine.lock"]
 
 
+def test_one_removed_while_it_is_looked_up_is_an_unknown_name(registry: Registry) -> None:
+    class Late(Registry):
+        """A registry from which another process removes what this one has just seen."""
+
+        def _registered(self) -> list[str]:
+            seen = super()._registered()
+            shutil.rmtree(self.root / "mine", ignore_errors=True)
+            return seen
+
+    registry.add(make())
+    with pytest.raises(UnknownNameError, match="there is no synthesizer for 'mine'"):
+        Late(registry.root).get("mine")
+
+
 def test_rolling_back_brings_each_back_that_was_replaced(registry: Registry) -> None:
     for k in (1, 2, 3):
         registry.add(make(source=f"x = {k}"))

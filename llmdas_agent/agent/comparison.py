@@ -170,9 +170,15 @@ class Comparison:
             hint = "Start a new one with `llmdas-agent compare`"
             raise ModelFolderError(f"is no whole comparison: {error}", where=str(path), hint=hint) from error
 
-    def allow(self, *, max_cost: float | None, max_tokens: int | None) -> None:
-        """Cap what all cells together may spend from now on; a cap that is None stays as it is."""
-        self.budget = changed(self.budget, max_cost=max_cost, max_tokens=max_tokens)
+    def allow(self, **caps: float | None) -> None:
+        """Change what the cells may spend from now on.
+
+        Parameters
+        ----------
+        **caps : float or None
+            Fields of `Budget`; those that are None stay as they are.
+        """
+        self.budget = changed(self.budget, **caps)
         path = self.path / "comparison.json"
         kept = json.loads(path.read_text(encoding="utf-8"))
         write_whole(path, json.dumps(kept | {"budget": asdict(self.budget)}, indent=1) + "\n")

@@ -168,15 +168,19 @@ def _walk(steps: Steps) -> Result:
     config: Any = {"configurable": {"thread_id": "run"}, "recursion_limit": 1000}
     with _checkpoint(folder) as connection:
         graph = _graph(steps).compile(checkpointer=SqliteSaver(connection))
-        begun = graph.get_state(config).values
+        stands = graph.get_state(config)
+        begun = stands.values
+        if begun and not stands.next and begun["status"] != "accepted" and begun["best"] is not None:
+            # with more rounds or time it may go on: whether it does is decided once more
+            graph.update_state(config, {"status": "running", "onward": "revise"}, as_node="choose")
         try:
             # tracing would send the state to a third party whenever the environment asks for it
             with tracing_context(enabled=False):
                 state = graph.invoke(None if begun else first, config, durability="sync")
         except BudgetExceededError as error:
             # the graph stands before the question that was not asked; with a higher cap it goes on from there
-            stands: Any = graph.get_state(config).values
-            state = {**stands, **steps.give_up(stands), "status": "budget_exceeded", "reason": str(error)}
+            last: Any = graph.get_state(config).values
+            state = {**last, **steps.give_up(last), "status": "budget_exceeded", "reason": str(error)}
         except LlmdasError as error:
             steps.tell("error", str(error))
             seconds = graph.get_state(config).values.get("spent", 0.0)

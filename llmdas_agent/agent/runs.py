@@ -280,7 +280,7 @@ class RunFolder:
         if self.kept_budget == self.budget:
             return
         ended = self.result()
-        if ended is not None and ended.status == "budget_exceeded":
+        if ended is not None and ended.status in ("exhausted", "budget_exceeded"):
             # before the budget, since a kill in between would leave an end that the same caps do not undo
             (self.path / "result.json").unlink()
         kept = self._kept() | {"budget": asdict(self.budget)}

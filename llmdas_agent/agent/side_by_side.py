@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from decimal import Decimal
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..cards import load_card
+from ..config import Budget
 from ..detectors import DetectorSource
 from ..errors import LlmdasError
 from ..registry import Registry
@@ -24,15 +24,12 @@ from .named import named_proposer, proposer_names
 from .proposers import Proposer
 from .runs import Event, Listener, RunFolder, Status, only_one
 from .settings import OPENAI_URL, ModelSettings, key_in, resolve, withdraw_keys
-from .spending import Spending, spent
+from .spending import Spending, left, spent
 
 __all__ = ["walk"]
 
 _ADDRESSED = re.compile(r"(.+?)@(https?://.+)")
 """A model with the address of its server; a name may hold an ``@`` of its own."""
-
-_FINAL = ("accepted", "exhausted")
-"""Statuses that no higher cap changes."""
 
 Writer = tuple[RunFolder, Proposer]
 
@@ -76,8 +73,7 @@ def _writer(comparison: Comparison, detector: str, model: str) -> Writer | Llmda
     """Return a cell's run and who writes its programs, or why nobody can; None where it has ended."""
     path = comparison.folder(detector, model)
     kept = RunFolder(path) if (path / "run.json").exists() else None
-    ended = kept.result() if kept else None
-    if ended is not None and ended.status in _FINAL:
+    if kept is not None and _is_final(kept, comparison.budget):
         return None
     try:
         if model in proposer_names():
@@ -87,6 +83,15 @@ def _writer(comparison: Comparison, detector: str, model: str) -> Writer | Llmda
         return folder, ChatProposer(settings, folder)
     except LlmdasError as error:
         return error
+
+
+def _is_final(folder: RunFolder, budget: Budget) -> bool:
+    """Return whether a run has ended in a way that this budget does not change."""
+    ended = folder.result()
+    if ended is None:
+        return False
+    spent_rounds = ended.status == "exhausted" and budget.max_rounds <= folder.budget.max_rounds
+    return ended.status == "accepted" or spent_rounds
 
 
 def _settings(comparison: Comparison, model: str, kept: RunFolder | None) -> ModelSettings:
@@ -123,18 +128,10 @@ def _walk_cell(comparison: Comparison, folder: RunFolder, proposer: Proposer, li
 
 
 def _cap(comparison: Comparison, folder: RunFolder) -> None:
-    """Give a run what the others have left of the caps."""
-    max_cost, max_tokens = comparison.budget.max_cost, comparison.budget.max_tokens
-    if max_cost is None and max_tokens is None:
-        return
+    """Give a run the comparison's rounds and time, and what the others have left of the caps."""
     outboxes = (comparison.path / "cells").glob("*/outbox")
     others = sum((spent(path) for path in outboxes if path != folder.outbox), Spending())
-    if max_cost is not None:
-        # nothing is left where nobody knows what was spent
-        max_cost = 0.0 if others.cost is None else float(Decimal(str(max_cost)) - others.cost)
-    if max_tokens is not None:
-        max_tokens -= others.tokens
-    folder.allow(max_cost=max_cost, max_tokens=max_tokens)
+    folder.allow(**asdict(left(comparison.budget, others)))
 
 
 def _cell(comparison: Comparison, detector: str, model: str, failed: str) -> Cell:

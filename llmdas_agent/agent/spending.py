@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +22,7 @@ from .outbox import Exchange, Message, Outbox
 from .prices import Tokens, price
 from .settings import ModelSettings
 
-__all__ = ["Purse", "Spending", "cost", "dollars", "list_price", "spent"]
+__all__ = ["Purse", "Spending", "cost", "dollars", "left", "list_price", "spent"]
 
 _NEVER_LEFT = ("unreachable", "no_tls")
 """Faults before any request could be read."""
@@ -102,6 +102,24 @@ def spent(folder: Path) -> Spending:
         ``RUN/outbox``; it need not exist.
     """
     return sum((_of(one) for one in Outbox(folder).exchanges() if one.request.body), Spending())
+
+
+def left(budget: Budget, used: Spending) -> Budget:
+    """Return what a budget's caps leave after some of it was spent; its rounds and time stay.
+
+    Parameters
+    ----------
+    budget : Budget
+        For all together.
+    used : Spending
+        What some have spent. Nothing is left of the cost where nobody knows theirs.
+    """
+    max_cost, max_tokens = budget.max_cost, budget.max_tokens
+    if max_cost is not None:
+        max_cost = 0.0 if used.cost is None else max(0.0, float(Decimal(str(max_cost)) - used.cost))
+    if max_tokens is not None:
+        max_tokens = max(0, max_tokens - used.tokens)
+    return replace(budget, max_cost=max_cost, max_tokens=max_tokens)
 
 
 class Purse:

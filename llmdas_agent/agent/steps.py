@@ -101,7 +101,9 @@ class Steps:
         wanted = min(self.folder.candidates, self.folder.budget.max_rounds - state["round"])
         made = self._proposed(brief, wanted)
         if not made:
-            reason = f"{self.proposer.name} has nothing left to try; {self._why_none(state['round'])}"
+            reason = self._why_none(state["round"])
+            if wanted > 0:  # none where fewer rounds are allowed by now than were walked
+                reason = f"{self.proposer.name} has nothing left to try; {reason}"
             return self._timed(state, status="exhausted", reason=reason, onward="give_up")
         for number, proposal in enumerate(made.values(), start=state["round"] + 1):
             self.folder.save_proposal(number, proposal)
@@ -178,7 +180,9 @@ class Steps:
         self._write_page(number)
         # a run that was killed right after registering comes here again: once is enough
         synthesizer = self._already_registered(number) or self.registry.add(self._synthesizer(number))
-        self.tell("registered", f"registered '{synthesizer.name}'", folder=str(synthesizer.folder))
+        # a comparison's cell and a replay have a registry of their own, so the place is told
+        told = f"'{synthesizer.name}' in {synthesizer.folder}"
+        self.tell("registered", told, folder=str(synthesizer.folder))
         reason = f"program {number} passed every check"
         return self._timed(state, status="accepted", reason=reason, best=number)
 

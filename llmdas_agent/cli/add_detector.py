@@ -14,17 +14,17 @@ from .output import (
     MaxCostOption,
     MaxTokensOption,
     ModelOption,
-    SeedOption,
+    RunSeedOption,
     checks_table,
     console,
     emit_json,
+    require_new,
 )
 
 if TYPE_CHECKING:
     from ..agent.proposers import Proposer
     from ..agent.runs import Result, RunFolder
     from ..agent.settings import ModelSettings
-    from ..config import Budget
     from .live import LiveView
 
 __all__ = ["add_detector"]
@@ -32,8 +32,13 @@ __all__ = ["add_detector"]
 ProposerOption = Annotated[
     str | None, typer.Option("--proposer", metavar="NAME", help="One that a plugin brings, or embedded.")
 ]
+RoundsOption = Annotated[int | None, typer.Option(min=1, help="Programs that may be proposed.  [default: 8]")]
+TimeOption = Annotated[
+    float | None, typer.Option(min=1, help="Seconds that the run may take.  [default: 600]")
+]
 CandidatesOption = Annotated[
-    int, typer.Option(min=1, help="Programs asked for side by side; the best verified one wins.")
+    int | None,
+    typer.Option(min=1, help="Programs asked for side by side; the best verified one wins.  [default: 1]"),
 ]
 RefineOption = Annotated[
     bool, typer.Option("--refine", help="Then search for a better one, as `llmdas-agent refine` does.")
@@ -45,18 +50,18 @@ TracingOption = Annotated[
 
 def add_detector(
     card: Annotated[Path | None, typer.Argument(help="The detector's card, a YAML file.")] = None,
-    max_rounds: Annotated[int, typer.Option(min=1, help="Programs that may be proposed.")] = 8,
-    max_time: Annotated[float, typer.Option(min=1, help="Seconds that the run may take.")] = 600.0,
+    max_rounds: RoundsOption = None,
+    max_time: TimeOption = None,
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
     proposer: ProposerOption = None,
-    candidates: CandidatesOption = 1,
+    candidates: CandidatesOption = None,
     max_cost: MaxCostOption = None,
     max_tokens: MaxTokensOption = None,
     tracing: TracingOption = False,
     refine: RefineOption = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
-    seed: SeedOption = 0,
+    seed: RunSeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn a card into a verified synthesizer.
@@ -74,24 +79,22 @@ def add_detector(
     model, or from the chat model of --model, LLMDAS_MODEL or config.toml. Exit code 0: accepted and
     registered. 5: no program passed, 6: time, tokens or money are spent; then nothing is registered
     and the best attempt is kept to look at. 12: the chat model cannot be reached; the run can be resumed.
+    --resume with higher caps on rounds, time, tokens or cost goes on with a run that found no program.
     """
     if (card is None) == (resume is None):
         raise typer.BadParameter("give a card, or --resume RUN")
     if refine and (resume or proposer):
         raise typer.BadParameter("--refine goes with a card, and with a chat model or none")
-    from ..agent.runs import RunFolder
-    from ..config import Budget
-
+    caps = {"max_rounds": max_rounds, "max_seconds": max_time, "max_cost": max_cost, "max_tokens": max_tokens}
     settings = None
     if resume is not None:
-        folder = RunFolder.find(resume)
-        folder.allow(max_cost=max_cost, max_tokens=max_tokens)
-        writer = _proposer_of(folder, model, base_url, tracing=tracing)
+        require_new(proposer=proposer, candidates=candidates, seed=seed)
+        folder, writer = _resumed(resume, model, base_url, caps, tracing=tracing)
     else:
         assert card is not None
-        budget = Budget(max_rounds, max_time, max_cost, max_tokens)
         settings = _settings(model, base_url) if refine else None
-        folder, writer = _begin(card, model, base_url, proposer, candidates, seed, budget, tracing=tracing)
+        new = (candidates or 1, seed or 0, caps)
+        folder, writer = _begin(card, model, base_url, proposer, *new, tracing=tracing)
     result = _walk(folder, writer, new=resume is None)
     data = _as_data(folder, result) if as_json else {}
     if not as_json:
@@ -110,7 +113,7 @@ def _begin(
     proposer: str | None,
     candidates: int,
     seed: int,
-    budget: Budget,
+    caps: dict[str, float | None],
     *,
     tracing: bool,
 ) -> tuple[RunFolder, Proposer]:
@@ -119,8 +122,10 @@ def _begin(
 
     from ..agent import graph
     from ..agent.named import named_proposer
+    from ..agent.runs import changed
     from ..agent.settings import resolve
     from ..cards import load_card
+    from ..config import Budget
     from ..detectors import DetectorSource
 
     if proposer is not None and (model or base_url):
@@ -132,7 +137,7 @@ def _begin(
         load_card(card),
         proposer=settings.id if settings else named_proposer(proposer or "embedded").name,
         seed=seed,
-        budget=budget,
+        budget=changed(Budget(), **caps),
         candidates=candidates,
         model=settings.as_dict() if settings else None,
     )
@@ -143,6 +148,17 @@ def _begin(
         shutil.rmtree(folder.path)
         raise
     return folder, writer
+
+
+def _resumed(
+    run: str, model: str | None, base_url: str | None, caps: dict[str, float | None], *, tracing: bool
+) -> tuple[RunFolder, Proposer]:
+    """Return a run that goes on, allowed what these caps say, and who writes its programs."""
+    from ..agent.runs import RunFolder
+
+    folder = RunFolder.find(run)
+    folder.allow(**caps)
+    return folder, _proposer_of(folder, model, base_url, tracing=tracing)
 
 
 def _proposer_of(folder: RunFolder, model: str | None, base_url: str | None, *, tracing: bool) -> Proposer:
@@ -214,19 +230,12 @@ def _settings(model: str | None, base_url: str | None) -> ModelSettings | None:
 def _refine(folder: RunFolder, settings: ModelSettings | None, *, tell: bool) -> dict[str, Any]:
     """Search for a better program than the one accepted, with what is left of the caps."""
     from dataclasses import replace
-    from decimal import Decimal
 
-    from ..agent.spending import spent
-    from ..config import Budget
+    from ..agent.spending import left, spent
     from .refine import MINUTES, print_outcome, refine_registered
 
-    used, caps = spent(folder.outbox), folder.budget
-    budget = Budget(max_rounds=10_000, max_seconds=60 * MINUTES)
-    if caps.max_cost is not None:
-        assert used.cost is not None, "no cap is held without a price"
-        budget = replace(budget, max_cost=float(Decimal(str(caps.max_cost)) - used.cost))
-    if caps.max_tokens is not None:
-        budget = replace(budget, max_tokens=caps.max_tokens - used.tokens)
+    budget = left(folder.budget, spent(folder.outbox))
+    budget = replace(budget, max_rounds=10_000, max_seconds=60 * MINUTES)
     outcome = refine_registered(folder.detector, settings, seed=folder.seed, budget=budget)
     if tell:
         print_outcome(outcome)

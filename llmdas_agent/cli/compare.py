@@ -15,9 +15,10 @@ from .output import (
     JsonOption,
     MaxCostOption,
     MaxTokensOption,
-    SeedOption,
+    RunSeedOption,
     console,
     emit_json,
+    require_new,
 )
 
 if TYPE_CHECKING:
@@ -33,23 +34,30 @@ ModelsOption = Annotated[
 DetectorsOption = Annotated[
     str | None, typer.Option(metavar="X,Y,...", help="Names as in `llmdas-agent list`, or cards.")
 ]
+RoundsOption = Annotated[
+    int | None, typer.Option(min=1, help="Programs that may be proposed in a cell.  [default: 8]")
+]
+TimeOption = Annotated[
+    float | None, typer.Option(min=1, help="Seconds that a cell may take.  [default: 600]")
+]
+ResumeOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Go on with an interrupted comparison.")
+]
 
 
 def compare(
     models: ModelsOption = None,
     detectors: DetectorsOption = None,
-    max_rounds: Annotated[int, typer.Option(min=1, help="Programs that may be proposed in a cell.")] = 8,
-    max_time: Annotated[float, typer.Option(min=1, help="Seconds that a cell may take.")] = 600.0,
+    max_rounds: RoundsOption = None,
+    max_time: TimeOption = None,
     base_url: BaseUrlOption = None,
     max_cost: MaxCostOption = None,
     max_tokens: MaxTokensOption = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the table there, as CSV and as Markdown.")
     ] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Go on with an interrupted comparison.")
-    ] = None,
-    seed: SeedOption = 0,
+    resume: ResumeOption = None,
+    seed: RunSeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let models write programs for the same detectors, and tabulate what they make of it.
@@ -69,19 +77,22 @@ def compare(
     if (resume is None) == (models is None) or (resume is None) == (detectors is None):
         raise typer.BadParameter("give --models and --detectors, or --resume NAME")
     from ..agent.comparison import Comparison
+    from ..agent.runs import changed
     from ..config import Budget
 
+    caps = {"max_rounds": max_rounds, "max_seconds": max_time, "max_cost": max_cost, "max_tokens": max_tokens}
     if resume is not None:
+        require_new(seed=seed)
         comparison = Comparison.find(resume)
-        if max_cost is not None or max_tokens is not None:
-            comparison.allow(max_cost=max_cost, max_tokens=max_tokens)
+        comparison.allow(**caps)
+        comparison.base_url = base_url or comparison.base_url
     else:
         comparison = Comparison.create(
             _listed(models),
             [_card(name) for name in _listed(detectors)],
             base_url=base_url,
-            seed=seed,
-            budget=Budget(max_rounds, max_time, max_cost, max_tokens),
+            seed=seed or 0,
+            budget=changed(Budget(), **caps),
         )
     cells = _walk(comparison)
     if output is not None:

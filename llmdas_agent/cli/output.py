@@ -24,6 +24,7 @@ __all__ = [
     "MaxCostOption",
     "MaxTokensOption",
     "ModelOption",
+    "RunSeedOption",
     "SeedOption",
     "busy",
     "checks_table",
@@ -31,6 +32,7 @@ __all__ = [
     "discard",
     "emit_json",
     "profile_table",
+    "require_new",
 ]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, for a program.")]
@@ -38,12 +40,15 @@ SeedOption = Annotated[
     int,
     typer.Option("--seed", min=0, max=2**32 - 1, help="Seed; the same seed gives the same result."),
 ]
+RunSeedOption = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, max=2**32 - 1, help="Seed; the same gives the same result.  [default: 0]"),
+]
 
 ModelOption = Annotated[str | None, typer.Option(help="Chat model, as openai:NAME or PROVIDER:NAME.")]
 BaseUrlOption = Annotated[
     str | None, typer.Option(metavar="URL", help="Address of a server that speaks the OpenAI protocol.")
 ]
-
 
 MaxCostOption = Annotated[
     float | None,
@@ -63,6 +68,24 @@ def console(*, stderr: bool = False) -> Console:
     # of itself it would end the command, which has an exit code of its own to end with
     screen.on_broken_pipe = partial(discard, screen.file)  # type: ignore[method-assign]
     return screen
+
+
+def require_new(**options: object) -> None:
+    """Refuse options that a run is begun with, where one goes on.
+
+    Parameters
+    ----------
+    **options : object
+        Those options by name; one that was not given is None.
+
+    Raises
+    ------
+    typer.BadParameter
+        When one was given.
+    """
+    given = ", ".join(f"--{name}" for name, value in options.items() if value is not None)
+    if given:
+        raise typer.BadParameter(f"{given} cannot be given with --resume: a run keeps what it was begun with")
 
 
 def emit_json(data: dict[str, Any]) -> None:

@@ -16,9 +16,10 @@ from .output import (
     MaxCostOption,
     MaxTokensOption,
     ModelOption,
-    SeedOption,
+    RunSeedOption,
     console,
     emit_json,
+    require_new,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def refine(
     base_url: BaseUrlOption = None,
     max_cost: MaxCostOption = None,
     max_tokens: MaxTokensOption = None,
-    seed: SeedOption = 0,
+    seed: RunSeedOption = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an earlier run.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,7 +76,8 @@ def refine(
     Their quality is measured on toy data held apart from what the proposer is told of. The best one takes the
     registered one's place only when it passes every check and is better beyond chance, on seeds that
     the search has never used; `llmdas-agent rollback` takes that back. The same --seed and --rounds give the
-    same result with any number of --jobs. Exit code 0: replaced or kept. 5: the registered one does
+    same result with any number of --jobs. With --all, --rounds and --minutes are for each detector,
+    --max-cost and --max-tokens for all together. Exit code 0: replaced or kept. 5: the registered one does
     not pass, and nothing better was found. 9: another refinement is at work.
     """
     if sum((name is not None, all_, resume is not None)) != 1 or (stale and resume is not None):
@@ -85,6 +87,7 @@ def refine(
     seconds = None if minutes is None else 60 * minutes
     with at_most(jobs):
         if resume is not None:
+            require_new(seed=seed)
             outcomes = [_resumed(resume, rounds, seconds, model, base_url, max_cost, max_tokens)]
         else:
             from ..config import Budget
@@ -93,9 +96,9 @@ def refine(
             budget = replace(budget, max_cost=max_cost, max_tokens=max_tokens)
             settings = _settings(model, base_url)
             if name is None:
-                outcomes = _refine_all(settings, seed, budget, stale=stale)
+                outcomes = _refine_all(settings, seed or 0, budget, stale=stale)
             else:
-                outcomes = [_refine_one(name, settings, seed, budget, stale=stale)]
+                outcomes = [_refine_one(name, settings, seed or 0, budget, stale=stale)]
     if as_json:
         emit_json(outcomes[0] if name or resume else {"detectors": outcomes})
     else:
@@ -145,6 +148,14 @@ def refine_registered(
     quiet : bool
         Whether nothing is shown.
     """
+    folder, improver = _begin(name, settings, seed, budget)
+    return _walk(folder, improver, settings, quiet=quiet)
+
+
+def _begin(
+    name: str, settings: ModelSettings | None, seed: int, budget: Budget
+) -> tuple[RunFolder, Improver]:
+    """Make a new run and who writes its programs; where that cannot be done, nothing stays behind."""
     import shutil
 
     from ..agent import refinement
@@ -158,11 +169,10 @@ def refine_registered(
         model=settings.as_dict() if settings else None,
     )
     try:
-        improver = _improver(folder, settings)
+        return folder, _improver(folder, settings)
     except BaseException:
         shutil.rmtree(folder.path)
         raise
-    return _walk(folder, improver, settings, quiet=quiet)
 
 
 def _settings(model: str | None, base_url: str | None) -> ModelSettings | None:
@@ -214,14 +224,19 @@ def _resumed(
 def _refine_one(
     name: str, settings: ModelSettings | None, seed: int, budget: Budget, *, stale: bool
 ) -> dict[str, Any]:
-    if stale:
-        from ..agent.refinement.stale import standing
-        from ..registry import Registry
+    standing = _standing(name) if stale else None
+    return standing or refine_registered(name, settings, seed=seed, budget=budget, quiet=stale)
 
-        found = standing(Registry().get(name))
-        if found.word != "fails":
-            return {"detector": name, "status": found.word, "reason": found.reason}
-    return refine_registered(name, settings, seed=seed, budget=budget, quiet=stale)
+
+def _standing(name: str) -> dict[str, Any] | None:
+    """Return how a synthesizer stands under what is installed now; None where it no longer passes."""
+    from ..agent.refinement.stale import standing
+    from ..registry import Registry
+
+    found = standing(Registry().get(name))
+    if found.word == "fails":
+        return None
+    return {"detector": name, "status": found.word, "reason": found.reason}
 
 
 def _refine_all(
@@ -229,17 +244,25 @@ def _refine_all(
 ) -> list[dict[str, Any]]:
     """Refine one after the other; what cannot be done for one detector is told, and the others go on."""
     from ..agent.runs import only_one
+    from ..agent.spending import Spending, left, spent
     from ..config import data_dir
     from ..registry import Registry
 
-    outcomes = []
+    outcomes, used = [], Spending()
     with only_one(data_dir() / "runs" / ".refine-all.lock", "refinement of all detectors"):
         for name in Registry().names():
+            folder = None
             try:
-                outcomes.append(_refine_one(name, settings, seed, budget, stale=stale))
+                outcome = _standing(name) if stale else None
+                if outcome is None:
+                    folder, improver = _begin(name, settings, seed, left(budget, used))
+                    outcome = _walk(folder, improver, settings, quiet=stale)
             except LlmdasError as error:
-                fault = {"detector": name, "status": "error", "reason": str(error)}
-                outcomes.append(fault | {"exit_code": error.exit_code})
+                outcome = {"detector": name, "status": "error", "reason": str(error)}
+                outcome["exit_code"] = error.exit_code
+            if folder is not None:
+                used += spent(folder.outbox)
+            outcomes.append(outcome)
     return outcomes
 
 

@@ -122,7 +122,7 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
         TableError
             When the table cannot be used.
         InputError
-            When the contamination is no share.
+            When the contamination is neither a share nor a thresholder.
         UnknownNameError, CardError, DetectorError
             When `base` is none.
         NotAcceptedError
@@ -131,30 +131,29 @@ class EnhancedDetector(BaseDetector):  # type: ignore[misc]
             When the sandbox cannot work on this machine.
         """
         experts = _known(self.experts)
-        if isinstance(self.contamination, (int, float)) and not 0 < self.contamination <= 0.5:
-            raise InputError(
-                f"is {self.contamination}", where="contamination", hint="Give a share above 0, up to 0.5"
-            )
+        _require_share(self.contamination)
         source = resolve(self.base)
-        self.card_ = source.card
-        self.synthesizer_ = _verified(self.synthesizer, self.base, source)
+        synthesizer = _verified(self.synthesizer, self.base, source)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.encoder_ = TableEncoder().fit(X)
-        self.n_features_in_ = self.encoder_.n_columns_
-        Z = self.encoder_.transform(X)
+        encoder = TableEncoder().fit(X)
+        Z = encoder.transform(X)
         if len(Z) < _MIN_ROWS:
             raise TableError(
                 f"has too few rows, n_samples={len(Z)}; at least {_MIN_ROWS} are needed", where="table"
             )
         if np.array_equal(Z.min(axis=0), Z.max(axis=0)):
             raise TableError("has no column that varies", where="table", hint="See whether it was read right")
-        self._set_n_classes(None)
         reference = _reference_rows(len(Z), seed)
         # one thread: the result then does not depend on the number of cores, and small matrices gain nothing
         with threadpool_limits(1):
-            self.ensemble_ = Ensemble(seed, experts).fit(
-                source, self.synthesizer_.proposal.program, Z[reference], self.encoder_.snap
+            ensemble = Ensemble(seed, experts).fit(
+                source, synthesizer.proposal.program, Z[reference], encoder.snap
             )
+        # only now, so that a fit that fails does not leave this table's encoder before an older one's experts
+        self.card_, self.synthesizer_ = source.card, synthesizer
+        self.encoder_, self.ensemble_ = encoder, ensemble
+        self.n_features_in_ = encoder.n_columns_
+        self._set_n_classes(None)
         self.decision_scores_ = np.empty(len(Z))
         self.decision_scores_[reference] = self.ensemble_.held_scores_
         self.decision_scores_[~reference] = self._scores(Z[~reference])
@@ -254,6 +253,17 @@ def _reference_rows(n: int, seed: int) -> NDArray[np.bool_]:
     chosen = np.zeros(n, dtype=bool)
     chosen[np.random.default_rng(seed).permutation(n)[:_MAX_REFERENCE]] = True
     return chosen
+
+
+def _require_share(contamination: Any) -> None:
+    # PyOD takes whatever is no number of these types for a thresholder, and fails once all is fitted
+    if isinstance(contamination, (int, float)):
+        usable = 0 < contamination <= 0.5
+    else:
+        usable = hasattr(contamination, "predict")
+    if not usable:
+        hint = "Give a share above 0, up to 0.5, or a PyThresh object"
+        raise InputError(f"is {contamination!r}", where="contamination", hint=hint)
 
 
 def _known(experts: Sequence[str]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..cards import DetectorCard, dump_card, load_card
 from ..detectors import DetectorSource, import_class
-from ..errors import DetectorError, ModelFolderError
+from ..errors import DetectorError, ModelFolderError, in_a_line
 from ..files import storage_errors, write_whole
 from ..plugins import BUILTIN, are_disabled, load_plugins
 from ..registry import resolve
@@ -265,7 +265,14 @@ def _load_skops(path: Path) -> Any:
             where=str(path),
             hint="Do not use it; fit the model again",
         )
-    return skops.io.loads(data, trusted=_trusted_types(data))
+    try:
+        return skops.io.loads(data, trusted=_trusted_types(data))
+    except Exception as error:  # whatever comes of objects whose classes are another version's here
+        raise ModelFolderError(
+            f"cannot be built with the versions that are installed: {in_a_line(error)}",
+            where=str(path),
+            hint="Install those that manifest.json beside it names, or fit the model again",
+        ) from error
 
 
 def _move_into_place(building: Path, folder: Path) -> None:

@@ -114,6 +114,20 @@ def test_a_cap_that_is_not_named_stays() -> None:
     assert Comparison.find(comparison.id).budget == Budget(max_cost=1.5, max_tokens=5)
 
 
+def test_rounds_time_and_address_of_a_comparison_that_goes_on(command: Command, card_file: Path) -> None:
+    with serve(says(reply(COPIES))) as server:
+        flags = ("--models", "fake", "--detectors", card_file, "--base-url", server.url, "--json")
+        found = json.loads(command("compare", *flags, "--max-rounds", "1")[1])
+    name, run = Path(found["comparison"]).name, RunFolder.find(found["cells"][0]["run"])
+    code, _, err = command("compare", "--resume", name, "--seed", "1")
+    assert (code, "--seed cannot be given with --resume" in err) == (2, True)
+    with serve(by_turn(reply(COPIES), reply(BROKEN))) as moved:
+        more = ("--max-rounds", "2", "--max-time", "500", "--base-url", moved.url, "--json")
+        cell = json.loads(command("compare", "--resume", name, *more)[1])["cells"][0]
+        assert (cell["status"], cell["rounds"], len(moved.asked)) == ("exhausted", 2, 1)
+    assert Comparison.find(name).budget == RunFolder(run.path).budget == Budget(2, 500.0)
+
+
 @pytest.mark.parametrize(
     ("variable", "sent"), [("OPENAI_API_KEY", None), ("LLMDAS_API_KEY", "Bearer sk-canary")]
 )

@@ -71,6 +71,7 @@ def test_a_broken_program_then_a_copying_one_then_a_good_one() -> None:
     assert steps == ["card", "profile", *["proposal", "revision"] * 2, "proposal", "registered", "end"]
     journal = [json.loads(line) for line in (folder.path / "journal.jsonl").read_text().splitlines()]
     assert [line["step"] for line in journal] == [event.step for event in events]
+    assert journal[-2]["message"] == f"'hbos' in {registered.folder}"
 
 
 def test_exhausted_registers_nothing_and_keeps_the_best_attempt() -> None:
@@ -146,6 +147,48 @@ def test_a_run_that_ended_is_not_walked_again() -> None:
     again = Scripted(GOOD)
     assert graph.run(folder, again) == result
     assert again.briefs == []
+
+
+@pytest.mark.parametrize(
+    ("began", "higher"),
+    [(Budget(max_rounds=1), {"max_rounds": 2}), (Budget(max_seconds=0.01), {"max_seconds": 600.0})],
+)
+def test_a_run_that_its_budget_ended_goes_on_under_a_higher_one(
+    began: Budget, higher: dict[str, float]
+) -> None:
+    folder, ended = run(Scripted(COPIES), budget=began)
+    assert ended.status in ("exhausted", "budget_exceeded")
+    folder.allow(**higher)
+    proposer = Scripted(COPIES, GOOD)
+    result = graph.run(folder, proposer)
+    assert (result.status, result.best) == ("accepted", 2)
+    assert [len(brief.attempts) for brief in proposer.briefs] == [1], "what was tried is not tried again"
+    assert result.seconds > ended.seconds
+
+
+def test_a_budget_that_changes_nothing_comes_to_the_same_end() -> None:
+    folder, ended = run(Scripted(COPIES), budget=Budget(max_rounds=1))
+    folder.allow(max_seconds=900.0)
+    again = Scripted(COPIES, GOOD)
+    result = graph.run(folder, again)
+    assert (result.status, result.reason, again.briefs) == (ended.status, ended.reason, [])
+    assert RunFolder(folder.path).budget == Budget(1, 900.0)
+
+
+def test_an_interrupted_run_with_fewer_rounds_than_it_walked_says_so() -> None:
+    class Interrupted(Scripted):
+        def propose(self, brief: Brief) -> Proposal | None:
+            if len(brief.attempts) == 2:
+                raise KeyboardInterrupt
+            return super().propose(brief)
+
+    folder = graph.begin(HBOS, proposer="scripted")
+    with pytest.raises(KeyboardInterrupt):
+        graph.run(folder, Interrupted(BROKEN, COPIES, GOOD))
+    folder.allow(max_rounds=1)
+    result = graph.run(folder, Scripted(BROKEN, COPIES, GOOD))
+    assert (result.status, result.best) == ("exhausted", 2)
+    assert result.reason.startswith("none of 2 programs passed")
 
 
 def test_the_checkpoint_holds_plain_values_only() -> None:

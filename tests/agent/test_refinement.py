@@ -490,6 +490,22 @@ def test_a_cap_on_tokens_ends_the_search_before_it_is_passed(mediocre: Synthesiz
     assert 0 < outcome.spending["tokens_read"] + outcome.spending["tokens_written"] <= 50_000
 
 
+def test_the_caps_of_refine_all_are_for_all_detectors_together(
+    command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "Arena", lambda: TINY)
+    usage = {"prompt_tokens": 9000, "completion_tokens": 50, "total_tokens": 9050}
+    with serve(answers_with("no program", usage=usage)) as server:
+        monkeypatch.setenv("LLMDAS_MAX_TOKENS", "100")
+        flags = ("--model", "fake", "--base-url", server.url, "--max-tokens", "50000", "--rounds", "1")
+        _, out, err = command("refine", "--all", *flags, "--json")
+    outcomes = json.loads(out)["detectors"]
+    assert [one["detector"] for one in outcomes] == ["ecod", "iforest", "ocsvm", "pca"], err
+    spent = [one["spending"].get("tokens_read", 0) for one in outcomes]
+    assert 0 < sum(spent) == 9000 * len(server.asked) <= 50_000
+    assert "tokens are spent" in outcomes[-1]["stopped"]
+
+
 def test_a_chat_model_is_waited_for_no_longer_than_the_time_of_the_search(mediocre: Synthesizer) -> None:
     with serve(stalls) as server:
         settings = ModelSettings("openai", "fake", server.url)

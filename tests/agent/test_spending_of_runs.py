@@ -130,6 +130,19 @@ def test_a_run_that_goes_on_keeps_the_caps_that_are_not_named(command: Command, 
         assert not server.asked
 
 
+def test_options_of_a_run_that_goes_on_hold_or_are_refused(command: Command, card_file: Path) -> None:
+    with serve(says(reply(BROKEN))) as server:
+        flags = ("--model", "fake", "--base-url", server.url, "--max-rounds", "1", "--json")
+        run = Path(json.loads(command("add-detector", card_file, *flags)[1])["run"])
+        for option in (("--candidates", "2"), ("--seed", "0"), ("--proposer", "embedded")):
+            code, _, err = command("add-detector", "--resume", run.name, *option)
+            assert (code, f"{option[0]} cannot be given with --resume" in err) == (2, True), err
+        code, out, _ = command("add-detector", "--resume", run.name, "--max-rounds", "3", "--max-time", "500")
+        assert code == 5
+    assert "none of 3 programs passed" in out
+    assert RunFolder(run).budget == Budget(3, 500.0)
+
+
 def test_killed_while_a_higher_cap_is_written_down_a_run_goes_on_under_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -132,6 +132,7 @@ def test_one_job_at_a_time(cli: Cli, home: Path) -> None:
         ((), 2, "give a name, --all, or --resume RUN"),
         (("hbos", "--all"), 2, "give a name, --all, or --resume RUN"),
         (("ifroest",), 4, "Did you mean 'iforest'?"),
+        (("--resume", "nothing", "--seed", "0"), 2, "--seed cannot be given with --resume"),
         (("--resume", "nothing"), 4, "there is no run 'nothing'"),
         (("iforest", "--model", "openai:"), 3, "names no model"),
     ],

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 
 from llmdas_agent.enhance import EnhancedDetector
-from llmdas_agent.errors import DetectorError, NotAcceptedError, TableError, UnknownNameError
+from llmdas_agent.errors import DetectorError, InputError, NotAcceptedError, TableError, UnknownNameError
 from llmdas_agent.registry import Registry
 from llmdas_agent.synthesizer import Synthesizer
 
@@ -310,6 +310,31 @@ def test_odd_tables_are_fitted(name: str, table: object, synthesizer_of: Callabl
 def test_tables_that_cannot_be_fitted(table: object, message: str, synthesizer: Synthesizer) -> None:
     with pytest.raises(TableError, match=message):
         EnhancedDetector("pca", synthesizer=synthesizer).fit(table)
+
+
+@pytest.mark.parametrize("contamination", ["auto", None, 0.6, float("nan"), np.float32(0.1)])
+def test_a_contamination_that_is_no_share_is_told_before_anything_is_fitted(
+    contamination: object, normal: np.ndarray, synthesizer: Synthesizer
+) -> None:
+    detector = EnhancedDetector("pca", synthesizer=synthesizer).set_params(contamination=contamination)
+    with pytest.raises(InputError, match="contamination: is"):
+        detector.fit(normal)
+    assert not hasattr(detector, "ensemble_")
+
+
+def test_a_fit_that_fails_leaves_what_was_fitted_before(
+    normal: np.ndarray, new: tuple, synthesizer: Synthesizer
+) -> None:
+    detector = EnhancedDetector("iforest", synthesizer=synthesizer, random_state=0).fit(normal)
+    before = detector.decision_function(new[0])
+    # as many columns in other units, refused by the table, then by the base
+    with pytest.raises(TableError):
+        detector.fit(1000.0 + normal[:5])
+    detector.set_params(base=IForest(n_estimators=-1))
+    with pytest.raises(DetectorError):
+        detector.fit(1000.0 + normal)
+    np.testing.assert_array_equal(detector.decision_function(new[0]), before)
+    assert detector.card_ is not None, "the base that was fitted, and not the one that refused"
 
 
 def test_a_base_that_refuses_the_table_is_named(normal: np.ndarray, synthesizer: Synthesizer) -> None:

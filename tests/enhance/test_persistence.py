@@ -165,6 +165,12 @@ def test_other_versions_are_a_warning(copied: Path) -> None:
         load_model(copied)
 
 
+def test_what_another_version_cannot_build_is_one_line(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("llmdas_agent.enhance.tails.Tails")
+    with pytest.raises(ModelFolderError, match=r"model\.skops: cannot be built with the versions"):
+        load_model(copied)
+
+
 class Foreign:
     def __init__(self) -> None:
         self.value = 1
