@@ -14,6 +14,7 @@ from ..errors import ProgramError
 from ..programs import SynthesisProgram
 from .bases import CuredBase, soundest
 from .classifiers import MadeRowClassifiers
+from .constants import Constants
 from .gate import Contribution, Judged, contribution_of, trust
 from .joining import TailSurprise, power_mean, soft_maximum
 from .members import Member, Snap
@@ -37,7 +38,7 @@ class Ensemble:
 
     Base and tails are fitted on all rows, and once for every fold on the others to see what they make of rows
     that they were not fitted on; neighbours leave each row out of its own; of the classifiers one stays per
-    fold, and their mean is used.
+    fold, and their mean is used. What departs from a column that never varied lies in its tail.
 
     Parameters
     ----------
@@ -100,7 +101,8 @@ class Ensemble:
         if "neighbours" in self.experts:
             told["neighbours"] = self.neighbours_(Z)
         if "tails" in self.experts:
-            told["tails"] = _mean_surprise(self.tail_surprises_, self.tails_.score(Z))
+            along = _mean_surprise(self.tail_surprises_, self.tails_.score(Z))
+            told["tails"] = np.maximum(along, self.constants_(Z))
         if self.classifiers_:
             log_odds = np.mean([classifiers.score(Z) for classifiers in self.classifiers_], axis=0)
             told["classifier"] = _mean_surprise(self.classifier_surprises_, log_odds)
@@ -147,7 +149,8 @@ class Ensemble:
             held[:, fold] = Tails().fit(Z[_others(fold, len(Z))]).score(Z[fold])
         self.tails_ = Tails().fit(Z)
         self.tail_surprises_ = [TailSurprise().fit(row) for row in held]
-        return _mean_surprise(self.tail_surprises_, held)
+        self.constants_ = Constants().fit(Z)
+        return np.maximum(_mean_surprise(self.tail_surprises_, held), self.constants_.own_)
 
     def _learn(
         self,

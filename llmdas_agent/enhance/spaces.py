@@ -11,7 +11,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
-from sklearn.covariance import ledoit_wolf
+from sklearn.covariance import ledoit_wolf_shrinkage
 
 __all__ = ["Centred", "Quantile", "Space", "Standard", "Whitened", "usable_columns"]
 
@@ -121,12 +121,14 @@ class Whitened:
         """Fit on normal rows, shape (n, d)."""
         self.standard_ = Standard().fit(Z)
         S = self.standard_.transform(Z)
-        covariance, _ = ledoit_wolf(S, assume_centered=True)
-        values, vectors = np.linalg.eigh(covariance)
-        rank = max(1, int(np.linalg.matrix_rank(S)))
-        keep = np.argsort(values)[::-1][: min(rank, _MAX_WHITENED)]
-        self.axes_ = vectors[:, keep]
-        widths = np.sqrt(np.maximum(values[keep], 0.0))
+        shrinkage = ledoit_wolf_shrinkage(S, assume_centered=True)
+        # the covariance itself is never made: of a wide table it would be far larger than the table
+        _, singular, axes = np.linalg.svd(S, full_matrices=False)
+        rank = max(1, int((singular > singular.max() * max(S.shape) * np.finfo(np.float64).eps).sum()))
+        kept = min(rank, _MAX_WHITENED)
+        variances = (1 - shrinkage) * singular[:kept] ** 2 / len(S) + shrinkage * np.mean(S**2)
+        self.axes_ = axes[:kept].T
+        widths = np.sqrt(variances)
         self.widths_ = np.where(widths > 0, widths, 1.0)
         return self
 

@@ -21,6 +21,7 @@ OWN = frozenset(
         "enhance.classifiers.MadeRowClassifiers",
         "enhance.columns.CategoryColumn",
         "enhance.columns.NumberColumn",
+        "enhance.constants.Constants",
         "enhance.ensemble.Ensemble",
         "enhance.gate.Contribution",
         "enhance.joining.TailSurprise",

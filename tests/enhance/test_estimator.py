@@ -245,6 +245,21 @@ def test_real_table_with_a_constant_and_a_repeated_column(synthesizer: Synthesiz
     assert roc_auc_score(labels, detector.decision_function(test)) > 0.9
 
 
+@pytest.mark.parametrize("name", BASES)
+def test_what_departs_from_a_column_that_never_varied_is_rare(
+    name: str, normal: np.ndarray, new: tuple, synthesizer_of: Callable[..., Synthesizer]
+) -> None:
+    frame = pl.DataFrame(normal).with_columns(state=pl.lit("ok"), limit=pl.lit(5.0))
+    detector = EnhancedDetector(name, synthesizer=synthesizer_of(name), random_state=0).fit(frame)
+    ordinary = pl.DataFrame(new[0]).with_columns(state=pl.lit("ok"), limit=pl.lit(5.0))
+    row = ordinary[[int(detector.decision_function(ordinary).argmin())]]
+    odd = pl.concat([row.with_columns(limit=pl.lit(5.5)), row.with_columns(state=pl.lit("failed"))])
+    assert detector.p_value(row)[0] > 0.5
+    assert detector.p_value(odd).max() < 0.05
+    told = detector.explain(odd)
+    assert [told.columns[j] for j in told.contributions.argmax(axis=1)] == ["limit", "state"]
+
+
 def test_columns_of_very_different_scale_do_not_blind_ocsvm(
     normal: np.ndarray, new: tuple, synthesizer_of: Callable[..., Synthesizer]
 ) -> None:

@@ -12,6 +12,7 @@ from sklearn.datasets import load_wine
 from llmdas_agent.detectors import DetectorSource
 from llmdas_agent.enhance.background import background_families, recombined_rows
 from llmdas_agent.enhance.bases import CuredBase, independent_columns
+from llmdas_agent.enhance.constants import Constants
 from llmdas_agent.enhance.gate import Judged, contribution_of
 from llmdas_agent.enhance.joining import TailSurprise, power_mean, soft_maximum
 from llmdas_agent.enhance.neighbours import Neighbourhood, Neighbours
@@ -162,6 +163,24 @@ def test_a_row_is_no_farther_than_its_neighbours_say_by_every_yardstick() -> Non
     assert (told <= by_each.mean(axis=0) + 1e-9).all()
     assert (told >= by_each.min(axis=0) - 1e-9).all()
     np.testing.assert_allclose(1 / told, (1 / by_each).mean(axis=0))
+
+
+@given(hnp.arrays(np.float64, (12, 4), elements=st.sampled_from([1e6, 1e6, 1e6, -2.0])))
+@settings(max_examples=60, deadline=None)
+def test_a_row_fitted_departs_where_the_others_say_so_that_never_varied(Z: np.ndarray) -> None:
+    constants = Constants().fit(Z)
+    for i, own in enumerate(constants.own_):
+        others = np.delete(Z, i, axis=0)
+        departs = (np.ptp(others, axis=0) == 0) & (Z[i] != others[0])
+        assert (own > 0) == departs.any()
+
+
+def test_what_departs_from_more_columns_than_any_row_did_is_as_rare_as_can_be() -> None:
+    Z = np.zeros((99, 5))
+    Z[:, 0], Z[7, 1] = np.arange(99), 1.0  # one row in 99 departs alone, from one column
+    rows = np.zeros((3, 5))
+    rows[1, 2], rows[2, 2:4] = 1e-3, 1e9
+    assert Constants().fit(Z)(rows) == pytest.approx(np.log([1, 100 / 2, 100]))
 
 
 def test_many_values_somewhat_far_out_are_as_telling_as_one_that_is_very_far() -> None:
