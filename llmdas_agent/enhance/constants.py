@@ -7,13 +7,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .spaces import usable_columns
+from .spaces import ROUNDING, usable_columns
 
 __all__ = ["Constants"]
 
 Array = NDArray[np.float64]
-
-_ROUNDING = 1e-12
 
 
 class Constants:
@@ -35,7 +33,7 @@ class Constants:
         """Fit on normal rows, shape (n, d), finite."""
         self.columns_ = np.setdiff1d(np.arange(Z.shape[1]), usable_columns(Z))
         self.values_ = Z[0, self.columns_]
-        departs = np.abs(Z - np.median(Z, axis=0)) > _ROUNDING * np.abs(Z).max(axis=0)
+        departs = np.abs(Z - np.median(Z, axis=0)) > ROUNDING * np.abs(Z).max(axis=0)
         counts = departs[:, departs.sum(axis=0) == 1].sum(axis=1)
         self.counts_ = np.sort(counts)
         self.own_ = self._surprise(counts)
@@ -45,7 +43,7 @@ class Constants:
         """Return the surprise of rows that were not fitted, shape (m,), from 0 to log(n + 1) nats."""
         chosen = Z[:, self.columns_]
         largest = np.maximum(np.abs(chosen), np.abs(self.values_))
-        return self._surprise((np.abs(chosen - self.values_) > _ROUNDING * largest).sum(axis=1))
+        return self._surprise((np.abs(chosen - self.values_) > ROUNDING * largest).sum(axis=1))
 
     def _surprise(self, counts: NDArray[np.intp]) -> Array:
         n = len(self.counts_)

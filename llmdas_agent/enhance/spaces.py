@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-__all__ = ["Centred", "Quantile", "Space", "Standard", "Whitened", "usable_columns"]
+__all__ = ["ROUNDING", "Centred", "Quantile", "Space", "Standard", "Whitened", "usable_columns"]
 
 Array = NDArray[np.float64]
+
+ROUNDING = 1e-12
+"""Differences up to this share of the largest value are none."""
 
 _MAX_QUANTILES = 1000
 _MAX_DEVIATION = 3.5
@@ -35,7 +38,7 @@ def usable_columns(Z: Array) -> NDArray[np.intp]:
         Ascending; all columns when none varies.
     """
     spread = Z.max(axis=0) - Z.min(axis=0)
-    varies = spread > 1e-12 * np.abs(Z).max(axis=0)
+    varies = spread > ROUNDING * np.abs(Z).max(axis=0)
     return np.flatnonzero(varies) if varies.any() else np.arange(Z.shape[1])
 
 

@@ -72,8 +72,8 @@ def slips(frame: pl.DataFrame) -> dict[str, tuple[str, str]]:
     for column in frame.select(pl.col(pl.String)):
         known = column.drop_nulls()
         written_out = known.str.contains(_WRITTEN_OUT).all()
-        for kind, read in [("number", known.cast(pl.Float64, strict=False)), ("time", _as_times(known))]:
-            odd = known.filter(read.is_null())
+        for kind, read in [("number", _as_numbers), ("time", _as_times)]:
+            odd = known.filter(read(known).is_null())
             nearly_all = len(odd) <= (1 - _NEARLY) * len(known)
             if len(odd) and (nearly_all or (kind == "number" and written_out)):
                 found[column.name] = (str(odd[0]), kind)
@@ -116,7 +116,7 @@ def _known(series: pl.Series) -> pl.Series:
 def _typed_column(words: pl.Series, comma_is_point: bool) -> pl.Series:
     # with both, a point stands between thousands, and 1.234 is not what it seems
     pointed = comma_is_point and not words.str.contains(".", literal=True).any()
-    numbers = (words.str.replace(",", ".", literal=True) if pointed else words).cast(pl.Float64, strict=False)
+    numbers = _as_numbers(words.str.replace(",", ".", literal=True) if pointed else words)
     if numbers.null_count() == words.null_count():
         return numbers
     lowered = words.str.to_lowercase()
@@ -124,6 +124,11 @@ def _typed_column(words: pl.Series, comma_is_point: bool) -> pl.Series:
         return lowered == "true"
     times = _as_times(words)
     return times if times.null_count() == words.null_count() else words
+
+
+def _as_numbers(words: pl.Series) -> pl.Series:
+    """Return the numbers of a column, None where a value is none."""
+    return words.cast(pl.Float64, strict=False)
 
 
 def _all_times(words: pl.Series) -> pl.Series:

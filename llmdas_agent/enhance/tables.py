@@ -251,10 +251,13 @@ def _is_number(value: Any) -> bool:
 
 def _is_spelled(value: Any) -> bool:
     """Return whether a value is a number, or text that reads as one."""
+    if _is_number(value):
+        return True
     try:
-        return _is_number(value) or float(value) is not None
+        float(value)
     except (TypeError, ValueError):
         return False
+    return True
 
 
 def _label(names: list[Hashable] | None, j: int) -> str:
